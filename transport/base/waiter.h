@@ -1,0 +1,74 @@
+#ifndef CULVERT_TRANSPORT_BASE_WAITER_H_
+#define CULVERT_TRANSPORT_BASE_WAITER_H_
+
+// One party waiting for one thing on one thread: the suspension point under every Read, Write and call of the house.
+//
+//   co_await reader_waiter.Wait(asio::use_awaitable);     // in the one that lacks something
+//   reader_waiter.Wake();                                 // in the one that brings it: the waiter runs now, before Wake returns
+//
+// A waiter whose completion handler is bound to another executor than `home` is dispatched there instead. asio's per-operation
+// cancellation ends the wait early (all types); the waiter then simply looks again at what it waited for. At most one wait at a time;
+// Wake without one does nothing. Used on one thread; destroyed only while nobody waits, or to drop the one who does.
+
+#include <asio/any_io_executor.hpp>
+#include <asio/associated_cancellation_slot.hpp>
+#include <asio/associated_executor.hpp>
+#include <asio/async_result.hpp>
+#include <asio/bind_executor.hpp>
+#include <asio/dispatch.hpp>
+#include <utility>
+
+#include "absl/functional/any_invocable.h"
+#include "transport/base/check.h"
+
+namespace culvert::base {
+
+class Waiter {
+ public:
+  Waiter() = default;
+  Waiter(const Waiter&) = delete;
+  Waiter& operator=(const Waiter&) = delete;
+
+  bool waiting() const { return static_cast<bool>(resume_); }
+
+  // Completes with void().
+  template <class Token>
+  auto Wait(Token&& token) {
+    return asio::async_initiate<Token, void()>([this](auto handler) { Park(std::move(handler)); }, token);
+  }
+
+  void Wake() {
+    if (!resume_) return;
+    auto resume = std::move(resume_);
+    resume_ = nullptr;
+    resume();
+  }
+
+ private:
+  template <class Handler>
+  void Park(Handler handler) {
+    CULVERT_DCHECK(!resume_, "two waits at once on one side of a stream");
+    auto slot = asio::get_associated_cancellation_slot(handler);
+    if (slot.is_connected()) {
+      slot.assign([this](asio::cancellation_type_t) { Wake(); });
+      resume_ = [slot, handler = std::move(handler)]() mutable {
+        slot.clear();
+        Resume(std::move(handler));
+      };
+    } else {
+      resume_ = [handler = std::move(handler)]() mutable { Resume(std::move(handler)); };
+    }
+  }
+
+  template <class Handler>
+  static void Resume(Handler handler) {
+    auto executor = asio::get_associated_executor(handler);
+    asio::dispatch(executor, std::move(handler));
+  }
+
+  absl::AnyInvocable<void()> resume_;
+};
+
+}  // namespace culvert::base
+
+#endif  // CULVERT_TRANSPORT_BASE_WAITER_H_

@@ -1,0 +1,57 @@
+#ifndef CULVERT_TRANSPORT_HPACK_DECODER_H_
+#define CULVERT_TRANSPORT_HPACK_DECODER_H_
+
+// HPACK decoding (RFC 7541) over nghttp2's inflater. Pure.
+//
+// A header block is fed in fragments, as HEADERS and CONTINUATION bring them, so that no encoded block is ever put together. Past a limit
+// fields are no longer emitted but still decoded: the dynamic table stays in step with the peer's. In steady state decoding allocates
+// nothing from the heap: nghttp2's own buffers come from a pool that the decoder owns.
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "absl/status/status.h"
+#include "transport/http/header_list.h"
+
+namespace culvert::hpack {
+
+class Decoder {
+ public:
+  struct Limits {
+    size_t max_list_size = 64 * 1024;  // sum of http::FieldSize
+    size_t max_fields = 256;
+  };
+
+  // `max_table_size`: SETTINGS_HEADER_TABLE_SIZE as we advertise it.
+  explicit Decoder(uint32_t max_table_size);
+  ~Decoder();
+  Decoder(const Decoder&) = delete;
+  Decoder& operator=(const Decoder&) = delete;
+
+  // Begins a block whose fields are added to `out`, which the caller has emptied and keeps alive until the block's last fragment.
+  // The limits count what is in `out`.
+  void StartBlock(http::HeaderList& out, const Limits& limits);
+
+  // Decodes one fragment; `end` marks the block's last. The error is a decoding error of RFC 7541, as text without values: a
+  // COMPRESSION_ERROR for the connection. After an error the decoder must not be used again.
+  absl::Status Decode(std::span<const uint8_t> fragment, bool end);
+
+  // Whether fields of the current block were dropped for a limit.
+  bool truncated() const { return truncated_; }
+
+  // The peer has acknowledged a new SETTINGS_HEADER_TABLE_SIZE.
+  void SetMaxTableSize(uint32_t size);
+
+ private:
+  struct Inflater;  // nghttp2's inflater and the pool under it
+  std::unique_ptr<Inflater> inflater_;
+  http::HeaderList* out_ = nullptr;
+  Limits limits_;
+  bool truncated_ = false;
+};
+
+}  // namespace culvert::hpack
+
+#endif  // CULVERT_TRANSPORT_HPACK_DECODER_H_

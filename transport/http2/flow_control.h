@@ -1,0 +1,73 @@
+#ifndef CULVERT_TRANSPORT_HTTP2_FLOW_CONTROL_H_
+#define CULVERT_TRANSPORT_HTTP2_FLOW_CONTROL_H_
+
+// Flow-control windows (RFC 9113 5.2, 6.9), one per stream and one per connection, for each direction. Pure.
+
+#include <algorithm>
+#include <cstdint>
+
+#include "transport/frame/constants.h"
+
+namespace culvert::http2 {
+
+// What the peer lets us send. May be negative after the peer shrank SETTINGS_INITIAL_WINDOW_SIZE (RFC 9113 6.9.2).
+class SendWindow {
+ public:
+  explicit SendWindow(uint32_t size) : available_(size) {}
+
+  int64_t available() const { return available_; }
+  void Take(size_t n) { available_ -= static_cast<int64_t>(n); }
+
+  // Both answer false when the window would pass 2^31-1: a FLOW_CONTROL_ERROR.
+  [[nodiscard]] bool Expand(uint32_t increment) { return Adjust(increment); }
+  [[nodiscard]] bool Adjust(int64_t delta) {
+    if (available_ + delta > static_cast<int64_t>(frame::kMaxWindow)) return false;
+    available_ += delta;
+    return true;
+  }
+
+ private:
+  int64_t available_;
+};
+
+// What we let the peer send. Credit given back is announced in batches: one WINDOW_UPDATE per half window.
+class ReceiveWindow {
+ public:
+  explicit ReceiveWindow(uint32_t size) : size_(size), available_(size) {}
+
+  uint32_t size() const { return size_; }
+
+  // The peer sent n bytes; false when that was more than allowed: a FLOW_CONTROL_ERROR.
+  [[nodiscard]] bool Receive(uint32_t n) {
+    if (n > available_) return false;
+    available_ -= n;
+    return true;
+  }
+
+  // n bytes were consumed. Returns the increment to announce now, or 0 while it is less than half the window.
+  [[nodiscard]] uint32_t Consume(uint32_t n) {
+    unannounced_ += n;
+    if (unannounced_ < size_ / 2) return 0;
+    const uint32_t increment = unannounced_;
+    unannounced_ = 0;
+    available_ += increment;
+    return increment;
+  }
+
+  // Grows the window; returns the increment to announce.
+  [[nodiscard]] uint32_t GrowTo(uint32_t size) {
+    const uint32_t increment = size - std::min(size, size_);
+    size_ += increment;
+    available_ += increment;
+    return increment;
+  }
+
+ private:
+  uint32_t size_;
+  uint32_t available_;        // what the peer may still send
+  uint32_t unannounced_ = 0;  // consumed, not yet given back
+};
+
+}  // namespace culvert::http2
+
+#endif  // CULVERT_TRANSPORT_HTTP2_FLOW_CONTROL_H_

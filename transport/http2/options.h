@@ -1,0 +1,47 @@
+#ifndef CULVERT_TRANSPORT_HTTP2_OPTIONS_H_
+#define CULVERT_TRANSPORT_HTTP2_OPTIONS_H_
+
+// What one HTTP/2 connection allows and promises. Defaults are meant for servers on open networks.
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+#include "transport/frame/framer.h"
+
+namespace culvert::http2 {
+
+enum class Role { kClient, kServer };
+
+struct Options {
+  // --- advertised in our SETTINGS ---
+
+  // Streams the peer may have open at once; a stream counts until its handler has ended. Server only.
+  uint32_t max_concurrent_streams = 1000;
+  // Bytes the peer may send on one stream before the application consumes them.
+  uint32_t initial_window = 256 * 1024;
+  uint32_t max_frame_size = frame::kMinMaxFrameSize;
+  // Decoded header list in bytes as RFC 9113 6.5.2 counts them. A longer request is answered with 431.
+  uint32_t max_header_list_size = 64 * 1024;
+  uint32_t max_header_fields = 256;
+
+  // --- ours alone ---
+
+  // Bytes the peer may send on the connection before it hears from us.
+  uint32_t connection_window = 1024 * 1024;
+  // Bytes that all streams together may have received and not consumed; beyond it the connection's window is not renewed.
+  size_t parked_budget = 4 * 1024 * 1024;
+  // Bytes written and not yet taken by the socket. Streams wait beyond it; control frames may pass it up to four times, then reading stops.
+  size_t output_budget = 128 * 1024;
+  // The dynamic table of our encoder, whatever larger one the peer offers.
+  uint32_t encoder_table_size = 4096;
+
+  // From the connection's start until the peer's SETTINGS have come.
+  std::chrono::milliseconds handshake_timeout{10000};
+  // A peer that takes nothing from a full socket for this long is cut off.
+  std::chrono::milliseconds write_timeout{30000};
+};
+
+}  // namespace culvert::http2
+
+#endif  // CULVERT_TRANSPORT_HTTP2_OPTIONS_H_

@@ -1,0 +1,276 @@
+#include "transport/http2/session.h"
+
+#include <asio/use_awaitable.hpp>
+#include <utility>
+
+#include "transport/base/check.h"
+#include "transport/base/log.h"
+#include "transport/base/strings.h"
+#include "transport/frame/error.h"
+#include "transport/frame/serialize.h"
+#include "transport/http2/errors.h"
+#include "transport/io/wait.h"
+
+namespace culvert::http2 {
+
+namespace {
+
+constexpr std::chrono::milliseconds kLinger{1000};
+constexpr size_t kLingerBytes = 1024 * 1024;
+
+frame::Framer::Options FramerOptions(Role role, const Options& options) {
+  frame::Framer::Options out;
+  out.max_frame_size = options.max_frame_size;
+  out.max_header_list_size = options.max_header_list_size;
+  out.max_header_fields = options.max_header_fields;
+  out.expect_preface = role == Role::kServer;
+  return out;
+}
+
+std::string_view StateName(StreamState state) {
+  switch (state) {
+    case StreamState::kIdle:
+      return "idle";
+    case StreamState::kOpen:
+      return "open";
+    case StreamState::kHalfClosedLocal:
+      return "half-closed (local)";
+    case StreamState::kHalfClosedRemote:
+      return "half-closed (remote)";
+    case StreamState::kClosed:
+      return "closed";
+  }
+  __builtin_unreachable();
+}
+
+}  // namespace
+
+std::shared_ptr<Session> Session::Create(Role role, std::unique_ptr<io::ByteStream> stream, const Options& options,
+                                         http::Handler* handler) {
+  return std::shared_ptr<Session>(new Session(role, std::move(stream), options, handler));
+}
+
+Session::Session(Role role, std::unique_ptr<io::ByteStream> stream, const Options& options, http::Handler* handler)
+    : role_(role),
+      options_(options),
+      loop_(stream->loop()),
+      handler_(handler),
+      peer_(stream->peer()),
+      stream_(std::move(stream)),
+      timer_(loop_.timers(), [](void* self) { static_cast<Session*>(self)->OnTimeout(); }, this),
+      next_id_(role == Role::kClient ? 1 : 2),
+      framer_(loop_.blocks(), FramerOptions(role, options)),
+      receive_window_(frame::kDefaultWindow),
+      encoder_(options.encoder_table_size),
+      output_(loop_.blocks()) {}
+
+Session::~Session() {
+  CULVERT_DCHECK(all_.empty(), "session destroyed while a receiver holds a stream");
+}
+
+void Session::Start() {
+  started_ = true;
+  timer_.Start(Clock::now() + options_.handshake_timeout);
+  SendPreface();
+  OpenPending();
+  Flush();
+}
+
+Task<void> Session::Run([[maybe_unused]] std::shared_ptr<Session> self) {
+  if (!started_) Start();
+  while (!closed_) {
+    if (output_.size() > 4 * options_.output_budget) {
+      // The peer makes us answer and does not read the answers: it is not read either.
+      framer_.Park();
+      co_await reading_resumed_.Wait(asio::use_awaitable);
+      continue;
+    }
+    const std::span<uint8_t> space = framer_.Space();
+    const io::IoResult result = stream_->TryRead(space);
+    if (result.kind == io::IoResult::Kind::kBytes) {
+      framer_.Feed(result.bytes);
+      reading_batch_ = true;
+      const absl::Status status = ConsumeFrames();
+      reading_batch_ = false;
+      if (!status.ok()) {
+        Close(status);
+        break;
+      }
+      Flush();
+      if (closed_ || result.bytes == space.size()) continue;  // there may be more
+    } else if (result.kind == io::IoResult::Kind::kEnd) {
+      Close(absl::UnavailableError("connection closed by the peer"));
+      break;
+    } else if (result.kind == io::IoResult::Kind::kError) {
+      Close(absl::UnavailableError(StrCat("connection lost: ", result.error.message())));
+      break;
+    }
+    framer_.Park();
+    auto [error] = co_await io::Wait(*stream_, io::Direction::kRead, kTuple);
+    if (error && !closed_) Close(absl::CancelledError("the event loop is shutting down"));
+  }
+  co_await Linger();
+}
+
+// After a GOAWAY the peer's last bytes must be taken from the socket, or closing it would destroy the GOAWAY in flight.
+Task<void> Session::Linger() {
+  framer_.Park();
+  bool timed_out = false;
+  std::pair<bool*, io::ByteStream*> waiting{&timed_out, stream_.get()};
+  io::Timer timer(
+      loop_.timers(),
+      [](void* self) {
+        auto& [flag, stream] = *static_cast<std::pair<bool*, io::ByteStream*>*>(self);
+        *flag = true;
+        stream->CancelWaits();
+      },
+      &waiting);
+  timer.Start(Clock::now() + kLinger);
+  size_t left = kLingerBytes;
+  while (!timed_out && left > 0) {
+    const io::IoResult result = stream_->TryRead(framer_.Space());
+    framer_.Park();
+    if (result.kind == io::IoResult::Kind::kBytes) {
+      left -= std::min(left, result.bytes);
+    } else if (result.kind == io::IoResult::Kind::kWouldBlock) {
+      auto [error] = co_await io::Wait(*stream_, io::Direction::kRead, kTuple);
+      if (error) break;
+    } else {
+      break;
+    }
+  }
+  stream_->Close();
+}
+
+void Session::OnTimeout() {
+  if (!settings_received_) {
+    Close(frame::ConnectionError(frame::ErrorCode::kSettingsTimeout, "settings_timeout",
+                                 StrCat("no SETTINGS within ", options_.handshake_timeout.count(), " ms")));
+  } else if (write_blocked_) {
+    Close(absl::UnavailableError(StrCat("the peer took no bytes for ", options_.write_timeout.count(), " ms")));
+    stream_->Close();
+  }
+}
+
+void Session::BecomeUnusable(const absl::Status& why) {
+  if (on_unusable_ == nullptr) return;
+  auto callback = std::move(on_unusable_);
+  on_unusable_ = nullptr;
+  callback(why);
+}
+
+Stream* Session::Find(frame::StreamId id) {
+  const auto it = streams_.find(id);
+  return it == streams_.end() ? nullptr : it->second;
+}
+
+Stream& Session::NewStream(frame::StreamId id, http::Receiver* receiver) {
+  auto* stream = new Stream(*this, id, peer_initial_window_, options_.initial_window);
+  stream->receiver_ = receiver;
+  all_.PushBack(stream);
+  ++stream_count_;
+  if (id != 0) streams_.emplace(id, stream);
+  if (self_ == nullptr) self_ = shared_from_this();
+  return *stream;
+}
+
+// The stream is over on the wire, either way. It stays in the table until it is released.
+void Session::CloseOnWire(Stream& stream) {
+  if (stream.state_ == StreamState::kClosed) return;
+  stream.state_ = StreamState::kClosed;
+  stream.queue_.reset();
+  ready_.Remove(&stream);
+  waiting_.Remove(&stream);
+  if (role_ == Role::kClient && stream.id_ != 0) {
+    --open_count_;
+    if (!unopened_.empty()) ScheduleFlush();  // opens the next
+  }
+}
+
+// Closes the stream and tells its receiver; a stream that was released already is forgotten. `stream` may be gone afterwards.
+void Session::FailStream(Stream& stream, const absl::Status& why, bool unprocessed) {
+  CloseOnWire(stream);
+  unopened_.Remove(&stream);
+  if (stream.receiver_ == nullptr) {
+    Forget(stream);
+  } else {
+    stream.receiver_->OnClosed(why, unprocessed);
+  }
+}
+
+// Frees a stream that nobody holds. May destroy the session, when it is over and this was its last stream.
+void Session::Forget(Stream& stream) {
+  ready_.Remove(&stream);
+  waiting_.Remove(&stream);
+  unopened_.Remove(&stream);
+  all_.Remove(&stream);
+  if (stream.id_ != 0) streams_.erase(stream.id_);
+  --stream_count_;
+  delete &stream;
+  if (!all_.empty()) return;
+  if (draining_ && !closed_) ScheduleFlush();  // closes
+  const std::shared_ptr<Session> last = std::move(self_);
+}
+
+void Session::CloseIfDrained() {
+  if (draining_ && !closed_ && all_.empty() && output_.empty() && goaway_last_ != frame::kMaxStreamId) {
+    Close(absl::UnavailableError("connection drained"));
+  }
+}
+
+void Session::Drain() {
+  if (draining_ || closed_) return;
+  draining_ = true;
+  going_away_ = true;
+  BecomeUnusable(absl::UnavailableError("connection is draining"));
+  if (role_ == Role::kClient) {
+    goaway_last_ = 0;
+    SendGoAway(0, frame::ErrorCode::kNoError, "");
+  } else {
+    // RFC 9113 6.8: first announce, then, a round trip later, say which streams were the last.
+    SendGoAway(frame::kMaxStreamId, frame::ErrorCode::kNoError, "draining");
+    frame::AppendPing(output_, kDrainPing, false);
+  }
+  ScheduleFlush();
+}
+
+void Session::Close(const absl::Status& why) {
+  if (closed_) return;
+  const std::shared_ptr<Session> self = shared_from_this();
+  closed_ = true;
+  timer_.Cancel();
+  const std::optional<frame::WireError> wire = frame::GetWireError(why);
+  if (base::DebugEnabled(base::Topic::kConnections)) {
+    base::LogLine(StrCat(peer_, role_ == Role::kClient ? " client" : " server", " closed: ", ToStd(why.message())));
+  }
+  if (started_ && !write_blocked_) {
+    SendGoAway(last_peer_id_, wire ? wire->code : frame::ErrorCode::kNoError, wire ? ToStd(why.message()) : std::string_view());
+    Flush();
+  }
+  stream_->ShutdownWrite();
+  stream_->CancelWaits();
+  // What the parties above hear: the connection is gone, whatever the reason.
+  const absl::Status told(wire ? absl::StatusCode::kInternal : absl::StatusCode::kUnavailable, why.message());
+  BecomeUnusable(told);
+  // Each stream once, whatever the receivers do to the others meanwhile.
+  for (size_t left = stream_count_; left > 0 && !all_.empty(); --left) {
+    Stream& stream = *all_.PopFront();
+    all_.PushBack(&stream);
+    if (stream.state_ != StreamState::kClosed) FailStream(stream, told, stream.id_ == 0);
+  }
+  reading_resumed_.Wake();
+}
+
+std::string Session::Describe() const {
+  std::string out = StrCat(peer_, role_ == Role::kClient ? " client" : " server", closed_ ? " closed" : going_away_ ? " going away" : "",
+                           " streams=", stream_count_, " send_window=", send_window_.available(), " output=", output_.size(),
+                           " unconsumed=", unconsumed_, write_blocked_ ? " write blocked" : "");
+  for (const Stream* s = all_.front(); s != nullptr; s = s->all_.next) {
+    out += StrCat("\n  stream ", s->id_, " ", StateName(s->state_), " send_window=", s->send_window_.available(),
+                  " queued=", s->queue_ ? s->queue_->bytes : 0, " unconsumed=", s->unconsumed_,
+                  s->receiver_ == nullptr ? " released" : "");
+  }
+  return out;
+}
+
+}  // namespace culvert::http2

@@ -1,0 +1,191 @@
+#ifndef CULVERT_TRANSPORT_HTTP2_SESSION_H_
+#define CULVERT_TRANSPORT_HTTP2_SESSION_H_
+
+// One HTTP/2 connection, of either role (RFC 9113): one design for client and server.
+//
+//   auto session = Session::Create(Role::kServer, std::move(stream), options, &handler);
+//   co_await session->Run(session);                     // the read loop; returns when the connection is over
+//
+// One coroutine reads: it awaits bytes, then runs ReadFrame -> OnFrame until they run out. OnFrame is a plain function, so that no frame
+// is held across a suspension. Everything that is sent while a batch is read leaves in one gathered write after it; what is sent at
+// other times leaves at the end of the loop's turn. Sources: session.cc (life), session_recv.cc (the peer did it), session_send.cc (we do it).
+//
+// Owned by whoever calls Run and, while streams are not yet released, by itself. On its loop's thread alone; no locks.
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "transport/base/task.h"
+#include "transport/base/waiter.h"
+#include "transport/frame/framer.h"
+#include "transport/hpack/encoder.h"
+#include "transport/http/exchange.h"
+#include "transport/http2/abuse_guard.h"
+#include "transport/http2/options.h"
+#include "transport/http2/stream.h"
+#include "transport/io/byte_stream.h"
+#include "transport/io/event_loop.h"
+#include "transport/io/timer_queue.h"
+#include "transport/io/write_buffer.h"
+
+namespace culvert::http2 {
+
+class Session final : public std::enable_shared_from_this<Session> {
+ public:
+  // `handler` answers requests (server; null for a client) and outlives the session.
+  static std::shared_ptr<Session> Create(Role role, std::unique_ptr<io::ByteStream> stream, const Options& options, http::Handler* handler);
+  ~Session();
+
+  // Serves the connection until it is over. `self` keeps the session alive meanwhile.
+  Task<void> Run(std::shared_ptr<Session> self);
+
+  // --- client ---
+
+  // Begins a request. Never fails: beyond the peer's MAX_CONCURRENT_STREAMS it waits its turn, and on a dead connection OnClosed follows, from
+  // the loop. `head` is copied. `end`: no body and no trailers.
+  http::Exchange& Open(const http::RequestHead& head, http::Receiver& receiver, bool end);
+
+  // False once the connection is closed or going away: open new requests elsewhere.
+  bool accepts_requests() const { return !closed_ && !going_away_; }
+  // Called once from the loop when accepts_requests turns false, with the reason.
+  void set_on_unusable(absl::AnyInvocable<void(const absl::Status&)> callback) { on_unusable_ = std::move(callback); }
+  // Called once when the peer's SETTINGS have come: the connection really speaks HTTP/2.
+  void set_on_ready(absl::AnyInvocable<void()> callback) { on_ready_ = std::move(callback); }
+
+  // --- both ---
+
+  // Graceful end (RFC 9113 6.8): tells the peer to open no more streams, then closes when those in flight are done.
+  void Drain();
+  // Ends the connection now: GOAWAY, and every open exchange is told `why`.
+  void Close(const absl::Status& why);
+
+  bool closed() const { return closed_; }
+  size_t stream_count() const { return stream_count_; }
+  EventLoop& loop() { return loop_; }
+  const std::string& peer() const { return peer_; }
+
+  // One line per stream with its state and windows, and the connection's own: for humans.
+  std::string Describe() const;
+
+ private:
+  friend class Stream;
+  using Clock = io::Timer::Clock;
+  static constexpr std::array<uint8_t, 8> kDrainPing = {'d', 'r', 'a', 'i', 'n', 'i', 'n', 'g'};
+
+  Session(Role role, std::unique_ptr<io::ByteStream> stream, const Options& options, http::Handler* handler);
+
+  // --- session.cc: life ---
+  void Start();
+  void OnTimeout();
+  void BecomeUnusable(const absl::Status& why);
+  void FailStream(Stream& stream, const absl::Status& why, bool unprocessed);
+  Stream& NewStream(frame::StreamId id, http::Receiver* receiver);
+  void CloseOnWire(Stream& stream);
+  void Forget(Stream& stream);
+  void CloseIfDrained();
+  Task<void> Linger();
+  Stream* Find(frame::StreamId id);
+
+  // --- session_recv.cc: the peer did it; plain functions all ---
+  absl::Status ConsumeFrames();
+  absl::Status OnFrame(const frame::Frame& frame);
+  absl::Status OnData(const frame::FrameHeader& header, const frame::DataFrame& data);
+  absl::Status OnHeaders(const frame::FrameHeader& header, const frame::HeadersFrame& headers);
+  absl::Status OnRequest(const frame::FrameHeader& header, const frame::HeadersFrame& headers);
+  absl::Status OnResponse(Stream& stream, const frame::HeadersFrame& headers);
+  absl::Status OnTrailers(Stream& stream, const frame::HeadersFrame& headers);
+  absl::Status OnRstStream(const frame::FrameHeader& header, const frame::RstStreamFrame& reset);
+  absl::Status OnSettings(const frame::SettingsFrame& settings);
+  absl::Status OnPing(const frame::PingFrame& ping);
+  absl::Status OnGoAway(const frame::GoAwayFrame& goaway);
+  absl::Status OnWindowUpdate(const frame::FrameHeader& header, const frame::WindowUpdateFrame& update);
+  absl::Status OnStreamError(const frame::WireError& error, const absl::Status& why);
+  void OnPeerEnd(Stream& stream);
+  void CreditConnection(uint32_t n);
+  bool IsIdle(frame::StreamId id) const;
+
+  // --- session_send.cc: we do it ---
+  void SendPreface();
+  void SendHeaders(Stream& stream, std::span<const http::HeaderField> fields, bool end);
+  bool MayOpen() const;
+  void OpenStream(Stream& stream, std::span<const http::HeaderField> fields, bool end);
+  void OpenPending();
+  void RefuseUnopened(std::string_view why);
+  void SendRstStream(frame::StreamId id, frame::ErrorCode code);
+  void SendGoAway(frame::StreamId last, frame::ErrorCode code, std::string_view debug);
+  void EndOnSend(Stream& stream);
+  void Enqueue(Stream& stream, io::SharedBytes bytes, bool end);
+  void MakeReady(Stream& stream);
+  bool SendQueued(Stream& stream);
+  void FillOutput();
+  void ScheduleFlush();
+  void Flush();
+  void WaitForSocket();
+  void NotifyWritable();
+  bool HasRoom() const { return output_.size() < options_.output_budget; }
+  void TraceOutput();
+
+  // Set once in the constructor:
+  const Role role_;
+  const Options options_;
+  EventLoop& loop_;
+  http::Handler* const handler_;
+  const std::string peer_;
+  std::unique_ptr<io::ByteStream> stream_;
+
+  // Life:
+  bool started_ = false;
+  bool closed_ = false;       // no more frames either way
+  bool going_away_ = false;   // GOAWAY sent or received
+  bool draining_ = false;     // Drain was called
+  bool settings_received_ = false;
+  std::shared_ptr<Session> self_;  // while streams are not released
+  io::Timer timer_;                // handshake, then write stall
+  absl::AnyInvocable<void(const absl::Status&)> on_unusable_;
+  absl::AnyInvocable<void()> on_ready_;
+
+  // Streams:
+  absl::flat_hash_map<frame::StreamId, Stream*> streams_;  // those with an id, until released; owned
+  base::IntrusiveList<Stream, &Stream::all_> all_;                         // and those without
+  base::IntrusiveList<Stream, &Stream::unopened_> unopened_;
+  size_t stream_count_ = 0;    // not yet released
+  size_t open_count_ = 0;      // client: opened and not yet closed on the wire
+  frame::StreamId next_id_;    // client: of the next request
+  frame::StreamId last_peer_id_ = 0;  // server: the highest the client has opened
+  frame::StreamId goaway_last_ = frame::kMaxStreamId;  // streams above it are ignored (ours sent) or refused (theirs)
+  std::array<frame::StreamId, 16> recently_reset_{};  // by us: frames still in flight for them are no error
+  size_t recently_reset_next_ = 0;
+
+  // Receiving:
+  frame::Framer framer_;
+  ReceiveWindow receive_window_;
+  uint64_t unconsumed_ = 0;       // over all streams
+  uint32_t withheld_credit_ = 0;  // of the connection's window, while unconsumed_ is over the budget
+  AbuseGuard guard_;
+  bool reading_batch_ = false;
+  base::Waiter reading_resumed_;
+
+  // Sending:
+  hpack::Encoder encoder_;
+  io::WriteBuffer output_;
+  SendWindow send_window_{frame::kDefaultWindow};
+  uint32_t peer_initial_window_ = frame::kDefaultWindow;
+  uint32_t peer_max_frame_size_ = frame::kMinMaxFrameSize;
+  uint32_t peer_max_streams_ = 100;  // until its SETTINGS tell
+  base::IntrusiveList<Stream, &Stream::ready_> ready_;
+  base::IntrusiveList<Stream, &Stream::waiting_> waiting_;
+  bool flush_scheduled_ = false;
+  bool flushing_ = false;
+  bool write_blocked_ = false;
+  size_t traced_ = 0;  // bytes of output_ already described under CULVERT_DEBUG=frames
+};
+
+}  // namespace culvert::http2
+
+#endif  // CULVERT_TRANSPORT_HTTP2_SESSION_H_

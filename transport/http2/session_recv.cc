@@ -1,0 +1,395 @@
+// What the peer does to a session: frames in, events out. Plain functions, run between two suspensions of the read loop.
+//
+// A receiver may do anything from within its callback, its Release included: after one, a Stream& is not used again.
+
+#include <algorithm>
+
+#include "absl/strings/escaping.h"
+#include "transport/base/log.h"
+#include "transport/base/status_macros.h"
+#include "transport/base/strings.h"
+#include "transport/frame/describe.h"
+#include "transport/frame/error.h"
+#include "transport/frame/serialize.h"
+#include "transport/http/validate.h"
+#include "transport/http2/errors.h"
+#include "transport/http2/session.h"
+
+namespace culvert::http2 {
+
+using frame::ConnectionError;
+using frame::ErrorCode;
+using frame::FrameType;
+using frame::StreamError;
+
+absl::Status Session::ConsumeFrames() {
+  while (!closed_) {
+    absl::StatusOr<frame::FrameRef> frame = framer_.ReadFrame();
+    if (frame.ok() && !*frame) return absl::OkStatus();
+    const absl::Status status = frame.ok() ? OnFrame(**frame) : frame.status();
+    if (ABSL_PREDICT_TRUE(status.ok())) continue;
+    const std::optional<frame::WireError> error = frame::GetWireError(status);
+    if (!error || error->stream_id == 0) return status;
+    CULVERT_RETURN_IF_ERROR(OnStreamError(*error, status));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Session::OnFrame(const frame::Frame& frame) {
+  if (ABSL_PREDICT_FALSE(base::DebugEnabled(base::Topic::kFrames))) {
+    base::LogLine(StrCat(peer_, " < ", frame::Describe(frame)));
+  }
+  const frame::FrameHeader& header = frame.header;
+  if (ABSL_PREDICT_FALSE(!settings_received_)) {
+    // RFC 9113 3.4: the preface ends with a SETTINGS frame.
+    if (header.type != FrameType::kSettings || header.has(frame::flags::kAck)) {
+      return ConnectionError(ErrorCode::kProtocolError, "preface_no_settings", "the first frame is not SETTINGS");
+    }
+  }
+  switch (header.type) {
+    case FrameType::kData:
+      return OnData(header, frame.as<frame::DataFrame>());
+    case FrameType::kHeaders:
+      return OnHeaders(header, frame.as<frame::HeadersFrame>());
+    case FrameType::kPriority:
+      return guard_.OnControl(Clock::now());
+    case FrameType::kRstStream:
+      return OnRstStream(header, frame.as<frame::RstStreamFrame>());
+    case FrameType::kSettings:
+      return OnSettings(frame.as<frame::SettingsFrame>());
+    case FrameType::kPushPromise:
+      // RFC 9113 8.4: push is never enabled by us.
+      return ConnectionError(ErrorCode::kProtocolError, "push_promise", "PUSH_PROMISE although push is disabled");
+    case FrameType::kPing:
+      return OnPing(frame.as<frame::PingFrame>());
+    case FrameType::kGoAway:
+      return OnGoAway(frame.as<frame::GoAwayFrame>());
+    case FrameType::kWindowUpdate:
+      return OnWindowUpdate(header, frame.as<frame::WindowUpdateFrame>());
+    case FrameType::kContinuation:
+      break;  // never leaves the framer
+  }
+  return guard_.OnControl(Clock::now());  // RFC 9113 5.5: unknown types are ignored
+}
+
+// Whether no frame but HEADERS (and PRIORITY) may name this stream yet (RFC 9113 5.1).
+bool Session::IsIdle(frame::StreamId id) const {
+  const bool from_client = (id & 1) != 0;
+  if (role_ == Role::kServer) return !from_client || id > last_peer_id_;
+  return !from_client || id >= next_id_;
+}
+
+// Renews the connection's window by n bytes, unless too much is parked in streams: then later.
+void Session::CreditConnection(uint32_t n) {
+  withheld_credit_ += n;
+  if (unconsumed_ > options_.parked_budget) return;
+  const uint32_t increment = receive_window_.Consume(withheld_credit_);
+  withheld_credit_ = 0;
+  if (increment != 0) {
+    frame::AppendWindowUpdate(output_, 0, increment);
+    ScheduleFlush();
+  }
+}
+
+absl::Status Session::OnData(const frame::FrameHeader& header, const frame::DataFrame& data) {
+  const uint32_t charged = data.flow_controlled_length;
+  if (!receive_window_.Receive(charged)) {
+    return ConnectionError(ErrorCode::kFlowControlError, "connection_window_overrun",
+                           StrCat("DATA of ", charged, " bytes exceeds the connection's window"));
+  }
+  Stream* stream = Find(header.stream_id);
+  if (stream == nullptr || !CanReceive(stream->state_)) {
+    CreditConnection(charged);
+    if (stream == nullptr && IsIdle(header.stream_id)) {
+      return ConnectionError(ErrorCode::kProtocolError, "data_on_idle", "DATA on an idle stream");
+    }
+    // RFC 9113 5.1: frames that were in flight when we reset the stream are dropped.
+    if (std::find(recently_reset_.begin(), recently_reset_.end(), header.stream_id) != recently_reset_.end()) return absl::OkStatus();
+    return StreamError(header.stream_id, ErrorCode::kStreamClosed, "data_on_closed", "DATA after the peer ended the stream");
+  }
+  if (!stream->receive_window_.Receive(charged)) {
+    CreditConnection(charged);
+    return StreamError(header.stream_id, ErrorCode::kFlowControlError, "stream_window_overrun",
+                       StrCat("DATA of ", charged, " bytes exceeds the stream's window"));
+  }
+  if (!stream->head_received_) {
+    CreditConnection(charged);
+    return StreamError(header.stream_id, ErrorCode::kProtocolError, "data_before_headers", "DATA before HEADERS");
+  }
+  if (data.data.empty() && !data.end_stream) {
+    CULVERT_RETURN_IF_ERROR(guard_.OnEmptyData());
+  } else {
+    guard_.OnUsefulData();
+  }
+  if (stream->body_left_ >= 0) {
+    stream->body_left_ -= static_cast<int64_t>(data.data.size());
+    if (stream->body_left_ < 0 || (data.end_stream && stream->body_left_ > 0)) {
+      CreditConnection(charged);
+      return StreamError(header.stream_id, ErrorCode::kProtocolError, "content_length_mismatch",
+                         "DATA and content-length do not agree");  // RFC 9113 8.1.1
+    }
+  }
+  if (stream->receiver_ == nullptr) {  // released, still sending: what comes is dropped
+    CreditConnection(charged);
+    if (data.end_stream) OnPeerEnd(*stream);
+    return absl::OkStatus();
+  }
+  stream->unconsumed_ += data.data.size();
+  unconsumed_ += data.data.size();
+  CreditConnection(charged);
+  const uint32_t padding = charged - static_cast<uint32_t>(data.data.size());
+  if (data.end_stream) {
+    OnPeerEnd(*stream);
+  } else if (padding != 0) {
+    const uint32_t increment = stream->receive_window_.Consume(padding);
+    if (increment != 0) frame::AppendWindowUpdate(output_, header.stream_id, increment);
+  }
+  stream->receiver_->OnData(data.data, data.end_stream);
+  return absl::OkStatus();
+}
+
+// The peer has ended its side. Forgets a stream that is over and released.
+void Session::OnPeerEnd(Stream& stream) {
+  const StreamState next = OnReceiveEnd(stream.state_);
+  if (next != StreamState::kClosed) {
+    stream.state_ = next;
+    return;
+  }
+  CloseOnWire(stream);
+  if (stream.receiver_ == nullptr) Forget(stream);
+}
+
+absl::Status Session::OnHeaders(const frame::FrameHeader& header, const frame::HeadersFrame& headers) {
+  Stream* stream = Find(header.stream_id);
+  if (stream == nullptr) {
+    const bool from_client = (header.stream_id & 1) != 0;
+    if (role_ == Role::kServer && from_client && header.stream_id > last_peer_id_) return OnRequest(header, headers);
+    if (std::find(recently_reset_.begin(), recently_reset_.end(), header.stream_id) != recently_reset_.end()) return absl::OkStatus();
+    if (IsIdle(header.stream_id)) {
+      return ConnectionError(ErrorCode::kProtocolError, "headers_bad_stream", "HEADERS on a stream that only the other side may open");
+    }
+    // A client may see the end of a stream that it has forgotten; a server may not see a used stream opened again.
+    if (role_ == Role::kClient) return absl::OkStatus();
+    return ConnectionError(ErrorCode::kStreamClosed, "headers_on_closed", "HEADERS on a closed stream");
+  }
+  if (!CanReceive(stream->state_)) {
+    if (std::find(recently_reset_.begin(), recently_reset_.end(), header.stream_id) != recently_reset_.end()) return absl::OkStatus();
+    return StreamError(header.stream_id, ErrorCode::kStreamClosed, "headers_on_half_closed", "HEADERS after the peer ended the stream");
+  }
+  if (headers.truncated) {
+    return StreamError(header.stream_id, ErrorCode::kProtocolError, "header_list_too_large",
+                       StrCat("header list exceeds ", options_.max_header_list_size, " bytes or ", options_.max_header_fields, " fields"));
+  }
+  return stream->head_received_ ? OnTrailers(*stream, headers) : OnResponse(*stream, headers);
+}
+
+absl::Status Session::OnRequest(const frame::FrameHeader& header, const frame::HeadersFrame& headers) {
+  const frame::StreamId id = header.stream_id;
+  last_peer_id_ = id;
+  if (id > goaway_last_) return absl::OkStatus();  // RFC 9113 6.8: ignored after our GOAWAY
+  if (stream_count_ >= options_.max_concurrent_streams) {
+    SendRstStream(id, ErrorCode::kRefusedStream);
+    return guard_.OnReset(Clock::now());
+  }
+  absl::StatusOr<http::RequestHead> head = http::ReadRequestHead(headers.fields->fields());
+  absl::StatusOr<int64_t> length = head.ok() ? http::ReadContentLength(head->fields) : head.status();
+  if (headers.truncated) {
+    head = http::RequestHead();
+    length = -1;
+  }
+  if (length.ok() && *length > 0 && headers.end_stream) length = absl::InvalidArgumentError("content-length without a body");
+  if (!length.ok()) return StreamError(id, ErrorCode::kProtocolError, "malformed_request", ToStd(length.status().message()));
+
+  Stream& stream = NewStream(id, nullptr);
+  stream.state_ = headers.end_stream ? StreamState::kHalfClosedRemote : StreamState::kOpen;
+  stream.head_received_ = true;
+  stream.is_head_request_ = head->method == "HEAD";
+  stream.body_left_ = *length;
+  if (headers.truncated) {
+    stream.SendHead({.status = 431, .fields = {}}, true);
+    stream.Release();
+    return absl::OkStatus();
+  }
+  handler_->OnRequest(stream, *head, headers.end_stream);
+  return absl::OkStatus();
+}
+
+absl::Status Session::OnResponse(Stream& stream, const frame::HeadersFrame& headers) {
+  const absl::StatusOr<http::ResponseHead> head = http::ReadResponseHead(headers.fields->fields());
+  if (!head.ok()) return StreamError(stream.id_, ErrorCode::kProtocolError, "malformed_response", ToStd(head.status().message()));
+  if (head->status < 200) {
+    // RFC 9113 8.1: 1xx are interim, and 101 has no meaning here.
+    if (head->status == 101 || headers.end_stream) {
+      return StreamError(stream.id_, ErrorCode::kProtocolError, "malformed_response", "interim response that ends the stream, or 101");
+    }
+    return guard_.OnControl(Clock::now());
+  }
+  const absl::StatusOr<int64_t> length = http::ReadContentLength(head->fields);
+  if (!length.ok()) return StreamError(stream.id_, ErrorCode::kProtocolError, "malformed_response", ToStd(length.status().message()));
+  const bool no_body = stream.is_head_request_ || head->status == 204 || head->status == 304;
+  stream.body_left_ = no_body ? -1 : *length;
+  stream.head_received_ = true;
+  if (headers.end_stream && stream.body_left_ > 0) {
+    return StreamError(stream.id_, ErrorCode::kProtocolError, "content_length_mismatch", "content-length without a body");
+  }
+  http::Receiver* receiver = stream.receiver_;
+  if (headers.end_stream) OnPeerEnd(stream);
+  if (receiver != nullptr) receiver->OnHead(*head, headers.end_stream);
+  return absl::OkStatus();
+}
+
+absl::Status Session::OnTrailers(Stream& stream, const frame::HeadersFrame& headers) {
+  if (!headers.end_stream) {
+    return StreamError(stream.id_, ErrorCode::kProtocolError, "trailers_without_end", "trailers without END_STREAM");  // RFC 9113 8.1
+  }
+  const std::span<const http::HeaderField> fields = headers.fields->fields();
+  if (const absl::Status valid = http::ValidateTrailers(fields); !valid.ok()) {
+    return StreamError(stream.id_, ErrorCode::kProtocolError, "malformed_trailers", ToStd(valid.message()));
+  }
+  if (stream.body_left_ > 0) {
+    return StreamError(stream.id_, ErrorCode::kProtocolError, "content_length_mismatch", "DATA and content-length do not agree");
+  }
+  http::Receiver* receiver = stream.receiver_;
+  OnPeerEnd(stream);
+  if (receiver != nullptr) receiver->OnTrailers(fields);
+  return absl::OkStatus();
+}
+
+absl::Status Session::OnRstStream(const frame::FrameHeader& header, const frame::RstStreamFrame& reset) {
+  Stream* stream = Find(header.stream_id);
+  if (stream == nullptr && IsIdle(header.stream_id)) {
+    return ConnectionError(ErrorCode::kProtocolError, "rst_on_idle", "RST_STREAM on an idle stream");
+  }
+  // A server's NO_ERROR after a complete response only says that the rest of the request is not needed (RFC 9113 8.1).
+  if (role_ == Role::kServer) CULVERT_RETURN_IF_ERROR(guard_.OnReset(Clock::now()));
+  if (stream == nullptr || stream->state_ == StreamState::kClosed) return absl::OkStatus();
+  FailStream(*stream,
+             absl::Status(ToStatusCode(reset.error_code),
+                          StrCat("stream reset by the peer: ", frame::ErrorCodeName(reset.error_code), " (",
+                                 static_cast<uint32_t>(reset.error_code), ")")),
+             reset.error_code == ErrorCode::kRefusedStream);
+  return absl::OkStatus();
+}
+
+absl::Status Session::OnSettings(const frame::SettingsFrame& settings) {
+  CULVERT_RETURN_IF_ERROR(guard_.OnControl(Clock::now()));
+  if (settings.ack) return absl::OkStatus();
+  if (!settings_received_) {
+    settings_received_ = true;
+    timer_.Cancel();
+    peer_max_streams_ = UINT32_MAX;  // RFC 9113 6.5.2: unlimited unless it says otherwise
+  }
+  for (const frame::Setting& setting : settings.settings) {
+    switch (setting.id) {
+      case frame::SettingId::kHeaderTableSize:
+        encoder_.SetPeerTableSize(setting.value);
+        break;
+      case frame::SettingId::kMaxConcurrentStreams:
+        peer_max_streams_ = setting.value;
+        break;
+      case frame::SettingId::kInitialWindowSize: {
+        const int64_t delta = static_cast<int64_t>(setting.value) - peer_initial_window_;
+        peer_initial_window_ = setting.value;
+        for (Stream* s = all_.front(); s != nullptr; s = s->all_.next) {
+          if (!s->send_window_.Adjust(delta)) {
+            return ConnectionError(ErrorCode::kFlowControlError, "initial_window_overflow",
+                                   "INITIAL_WINDOW_SIZE makes a stream's window exceed 2^31-1");
+          }
+          if (delta > 0) MakeReady(*s);
+        }
+        break;
+      }
+      case frame::SettingId::kMaxFrameSize:
+        peer_max_frame_size_ = setting.value;
+        break;
+      case frame::SettingId::kEnablePush:
+        if (role_ == Role::kClient && setting.value != 0) {
+          return ConnectionError(ErrorCode::kProtocolError, "server_enables_push", "a server sent ENABLE_PUSH other than 0");
+        }
+        break;
+      default:
+        break;  // advisory, or unknown: ignored (RFC 9113 6.5.2)
+    }
+  }
+  frame::AppendSettingsAck(output_);
+  ScheduleFlush();
+  if (on_ready_ != nullptr) {
+    auto ready = std::move(on_ready_);
+    on_ready_ = nullptr;
+    ready();
+  }
+  OpenPending();
+  return absl::OkStatus();
+}
+
+absl::Status Session::OnPing(const frame::PingFrame& ping) {
+  // Not rated: gRPC peers probe with one PING a round trip. A flood is stopped by its unread answers, see Run.
+  if (!ping.ack) {
+    frame::AppendPing(output_, ping.opaque, true);
+    ScheduleFlush();
+  } else if (draining_ && role_ == Role::kServer && ping.opaque == kDrainPing && goaway_last_ == frame::kMaxStreamId) {
+    goaway_last_ = last_peer_id_;
+    SendGoAway(goaway_last_, ErrorCode::kNoError, "draining");
+    ScheduleFlush();
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Session::OnGoAway(const frame::GoAwayFrame& goaway) {
+  CULVERT_RETURN_IF_ERROR(guard_.OnControl(Clock::now()));
+  going_away_ = true;
+  const std::string_view debug(reinterpret_cast<const char*>(goaway.debug_data.data()), std::min<size_t>(goaway.debug_data.size(), 256));
+  const absl::Status why(absl::StatusCode::kUnavailable,
+                         absl::StrCat("peer is going away: ", ToAbsl(frame::ErrorCodeName(goaway.error_code)), " \"",
+                                      absl::CHexEscape(ToAbsl(debug)), "\""));
+  BecomeUnusable(why);
+  if (role_ == Role::kServer) return absl::OkStatus();
+  for (size_t left = stream_count_; left > 0 && !all_.empty(); --left) {
+    Stream& stream = *all_.PopFront();
+    all_.PushBack(&stream);
+    const bool unprocessed = stream.id_ == 0 || stream.id_ > goaway.last_stream_id;
+    if (unprocessed && stream.state_ != StreamState::kClosed) FailStream(stream, why, true);
+  }
+  if (!draining_) {
+    draining_ = true;
+    goaway_last_ = 0;
+  }
+  ScheduleFlush();
+  return absl::OkStatus();
+}
+
+absl::Status Session::OnWindowUpdate(const frame::FrameHeader& header, const frame::WindowUpdateFrame& update) {
+  if (header.stream_id == 0) {
+    if (!send_window_.Expand(update.increment)) {
+      return ConnectionError(ErrorCode::kFlowControlError, "connection_window_overflow", "WINDOW_UPDATE makes the connection's window exceed 2^31-1");
+    }
+    ScheduleFlush();
+    return absl::OkStatus();
+  }
+  Stream* stream = Find(header.stream_id);
+  if (stream == nullptr) {
+    if (IsIdle(header.stream_id)) {
+      return ConnectionError(ErrorCode::kProtocolError, "window_update_on_idle", "WINDOW_UPDATE on an idle stream");
+    }
+    return absl::OkStatus();
+  }
+  if (!stream->send_window_.Expand(update.increment)) {
+    return StreamError(header.stream_id, ErrorCode::kFlowControlError, "stream_window_overflow",
+                       "WINDOW_UPDATE makes the stream's window exceed 2^31-1");
+  }
+  MakeReady(*stream);
+  return absl::OkStatus();
+}
+
+// The peer broke a rule of one stream: it is reset, and counts like a reset of the peer's own.
+absl::Status Session::OnStreamError(const frame::WireError& error, const absl::Status& why) {
+  const frame::StreamId id = error.stream_id;
+  if (role_ == Role::kServer && (id & 1) != 0 && id > last_peer_id_) last_peer_id_ = id;
+  SendRstStream(id, error.code);
+  if (Stream* stream = Find(id); stream != nullptr && stream->state_ != StreamState::kClosed) {
+    FailStream(*stream, absl::Status(absl::StatusCode::kInternal, why.message()), false);
+  }
+  return guard_.OnReset(Clock::now());
+}
+
+}  // namespace culvert::http2

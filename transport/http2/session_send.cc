@@ -1,0 +1,404 @@
+// What we do to the peer: heads, data and control frames into the output buffer, and the buffer into the socket.
+//
+// A small message goes straight into the output buffer (TrySendInPlace); what finds no window or no room waits in its stream's queue,
+// and the streams that could send take turns, a frame each.
+
+#include <algorithm>
+#include <cstring>
+#include <vector>
+
+#include "absl/container/inlined_vector.h"
+#include "transport/base/check.h"
+#include "transport/base/log.h"
+#include "transport/base/strings.h"
+#include "transport/frame/describe.h"
+#include "transport/frame/error.h"
+#include "transport/frame/serialize.h"
+#include "transport/http2/errors.h"
+#include "transport/http2/session.h"
+
+namespace culvert::http2 {
+
+using frame::ErrorCode;
+
+namespace {
+constexpr size_t kMaxPieces = 64;           // of one writev
+constexpr int kWritesPerTurn = 8;           // then other connections of the loop have their turn
+}  // namespace
+
+// --- the connection ---
+
+void Session::SendPreface() {
+  if (role_ == Role::kClient) output_.Append(frame::kConnectionPreface);
+  absl::InlinedVector<frame::Setting, 8> settings;
+  if (role_ == Role::kClient) {
+    settings.push_back({frame::SettingId::kEnablePush, 0});
+  } else {
+    settings.push_back({frame::SettingId::kMaxConcurrentStreams, options_.max_concurrent_streams});
+  }
+  settings.push_back({frame::SettingId::kInitialWindowSize, options_.initial_window});
+  if (options_.max_frame_size != frame::kMinMaxFrameSize) settings.push_back({frame::SettingId::kMaxFrameSize, options_.max_frame_size});
+  settings.push_back({frame::SettingId::kMaxHeaderListSize, options_.max_header_list_size});
+  frame::AppendSettings(output_, settings);
+  const uint32_t increment = receive_window_.GrowTo(options_.connection_window);
+  if (increment != 0) frame::AppendWindowUpdate(output_, 0, increment);
+}
+
+void Session::SendRstStream(frame::StreamId id, ErrorCode code) {
+  frame::AppendRstStream(output_, id, code);
+  recently_reset_[recently_reset_next_++ % recently_reset_.size()] = id;
+  ScheduleFlush();
+}
+
+void Session::SendGoAway(frame::StreamId last, ErrorCode code, std::string_view debug) {
+  frame::AppendGoAway(output_, last, code, debug);
+}
+
+void Session::ScheduleFlush() {
+  if (flush_scheduled_ || reading_batch_ || flushing_) return;  // a flush follows anyway
+  flush_scheduled_ = true;
+  loop_.Post([self = shared_from_this()] {
+    self->flush_scheduled_ = false;
+    self->Flush();
+  });
+}
+
+void Session::TraceOutput() {
+  std::vector<uint8_t> bytes;
+  iovec pieces[kMaxPieces];
+  const size_t count = output_.Gather(pieces);
+  for (size_t i = 0; i < count; ++i) {
+    const auto* data = static_cast<const uint8_t*>(pieces[i].iov_base);
+    bytes.insert(bytes.end(), data, data + pieces[i].iov_len);
+  }
+  if (bytes.size() <= traced_) return;
+  std::span<const uint8_t> fresh = std::span<const uint8_t>(bytes).subspan(traced_);
+  traced_ = bytes.size();
+  if (fresh.size() >= frame::kConnectionPreface.size() &&
+      std::memcmp(fresh.data(), frame::kConnectionPreface.data(), frame::kConnectionPreface.size()) == 0) {
+    fresh = fresh.subspan(frame::kConnectionPreface.size());
+  }
+  base::LogLine(StrCat(peer_, " > ", frame::DescribeBytes(fresh)));
+}
+
+void Session::Flush() {
+  if (flushing_) return;
+  flushing_ = true;
+  bool again = false;
+  for (int i = 0; !write_blocked_; ++i) {
+    if (!closed_) FillOutput();
+    if (output_.empty()) break;
+    if (i == kWritesPerTurn) {
+      again = true;
+      break;
+    }
+    if (ABSL_PREDICT_FALSE(base::DebugEnabled(base::Topic::kFrames))) TraceOutput();
+    iovec pieces[kMaxPieces];
+    const size_t count = output_.Gather(pieces);
+    const io::IoResult result = stream_->TryWrite({pieces, count});
+    if (result.kind == io::IoResult::Kind::kBytes) {
+      output_.Consume(result.bytes);
+      traced_ -= std::min(traced_, result.bytes);
+    } else if (result.kind == io::IoResult::Kind::kWouldBlock) {
+      WaitForSocket();
+    } else {
+      flushing_ = false;
+      write_blocked_ = true;  // nothing more goes out
+      Close(absl::UnavailableError(StrCat("connection lost: ", result.error.message())));
+      return;
+    }
+  }
+  flushing_ = false;
+  if (again) ScheduleFlush();
+  NotifyWritable();
+  if (output_.size() <= options_.output_budget) reading_resumed_.Wake();
+  CloseIfDrained();
+}
+
+void Session::WaitForSocket() {
+  write_blocked_ = true;
+  if (closed_) return;
+  if (settings_received_) timer_.Start(Clock::now() + options_.write_timeout);
+  stream_->AsyncWait(io::Direction::kWrite, [self = shared_from_this()](std::error_code error) {
+    if (error || self->closed_) return;
+    self->write_blocked_ = false;
+    if (self->settings_received_) self->timer_.Cancel();
+    self->Flush();
+  });
+}
+
+// Streams with queued data take turns, a frame each, until a window or the budget is spent.
+void Session::FillOutput() {
+  OpenPending();
+  while (HasRoom()) {
+    Stream* stream = ready_.PopFront();
+    if (stream == nullptr) return;
+    const bool blocked_by_connection = send_window_.available() <= 0 && stream->queue_ != nullptr && stream->queue_->bytes > 0;
+    if (blocked_by_connection) {
+      ready_.PushBack(stream);
+      return;
+    }
+    if (SendQueued(*stream)) ready_.PushBack(stream);
+  }
+}
+
+// One frame of the stream's queue; true when it could send another. The stream may be gone after false.
+bool Session::SendQueued(Stream& stream) {
+  Stream::Queue& queue = *stream.queue_;
+  if (!queue.chunks.empty()) {
+    io::SharedBytes& chunk = queue.chunks.front();
+    const int64_t window = std::min(send_window_.available(), stream.send_window_.available());
+    const size_t limit = std::min<size_t>(window > 0 ? static_cast<size_t>(window) : 0, peer_max_frame_size_);
+    const size_t n = std::min(chunk.size, limit);
+    if (n == 0 && chunk.size > 0) return false;  // MakeReady brings it back
+    const bool last = n == chunk.size && queue.chunks.size() == 1;
+    const bool end = last && queue.end;
+    frame::AppendDataFrame(output_, stream.id_, chunk.Slice(0, n), end);
+    send_window_.Take(n);
+    stream.send_window_.Take(n);
+    queue.bytes -= n;
+    if (n < chunk.size) {
+      chunk.data += n;
+      chunk.size -= n;
+      return stream.send_window_.available() > 0;
+    }
+    queue.chunks.pop_front();
+    if (!last) return true;
+    if (end) {
+      stream.queue_.reset();
+      EndOnSend(stream);
+      return false;
+    }
+  }
+  if (queue.trailers != nullptr) {
+    const std::unique_ptr<http::HeaderList> trailers = std::move(queue.trailers);
+    stream.queue_.reset();
+    SendHeaders(stream, trailers->fields(), true);
+    EndOnSend(stream);
+    return false;
+  }
+  stream.queue_.reset();
+  if (stream.wants_writable_) waiting_.PushBack(&stream);
+  return false;
+}
+
+// The stream may have got credit: queued data goes out in turn, or the receiver is told.
+void Session::MakeReady(Stream& stream) {
+  if (stream.state_ == StreamState::kClosed || stream.opening_ != nullptr) return;
+  if (stream.queue_ != nullptr) {
+    if (stream.queue_->bytes == 0 || stream.send_window_.available() > 0) ready_.PushBack(&stream);
+  } else if (stream.wants_writable_ && stream.send_window_.available() > 0) {
+    waiting_.PushBack(&stream);
+  } else {
+    return;
+  }
+  ScheduleFlush();
+}
+
+// Those who were refused room, in the order they asked, until there is none again.
+void Session::NotifyWritable() {
+  while (!closed_ && HasRoom() && send_window_.available() > 0) {
+    Stream* stream = waiting_.PopFront();
+    if (stream == nullptr) return;
+    stream->wants_writable_ = false;
+    if (stream->receiver_ != nullptr) stream->receiver_->OnWritable();
+  }
+}
+
+// --- streams ---
+
+void Session::SendHeaders(Stream& stream, std::span<const http::HeaderField> fields, bool end) {
+  frame::AppendHeaders(output_, encoder_, stream.id_, fields, end, peer_max_frame_size_);
+  ScheduleFlush();
+}
+
+// END_STREAM has gone out. The stream may be gone afterwards.
+void Session::EndOnSend(Stream& stream) {
+  const StreamState next = OnSendEnd(stream.state_);
+  if (next == StreamState::kClosed) {
+    CloseOnWire(stream);
+    if (stream.receiver_ == nullptr) Forget(stream);
+    return;
+  }
+  stream.state_ = next;
+  if (stream.receiver_ != nullptr) return;
+  // Released: nobody wants the rest of what the peer sends (RFC 9113 8.1).
+  SendRstStream(stream.id_, role_ == Role::kServer ? ErrorCode::kNoError : ErrorCode::kCancel);
+  CloseOnWire(stream);
+  Forget(stream);
+}
+
+http::Exchange& Session::Open(const http::RequestHead& head, http::Receiver& receiver, bool end) {
+  absl::InlinedVector<http::HeaderField, 24> fields;
+  fields.push_back({":method", head.method});
+  if (!head.scheme.empty()) fields.push_back({":scheme", head.scheme});
+  if (!head.authority.empty()) fields.push_back({":authority", head.authority});
+  if (!head.path.empty()) fields.push_back({":path", head.path});
+  if (!head.protocol.empty()) fields.push_back({":protocol", head.protocol});
+  fields.insert(fields.end(), head.fields.begin(), head.fields.end());
+
+  Stream& stream = NewStream(0, &receiver);
+  stream.is_head_request_ = head.method == "HEAD";
+  stream.head_sent_ = true;
+  if (started_ && unopened_.empty() && MayOpen()) {
+    OpenStream(stream, fields, end);
+    return stream;
+  }
+  stream.opening_ = std::make_unique<Stream::Opening>();
+  stream.opening_->end = end;
+  for (const http::HeaderField& field : fields) stream.opening_->head.Add(field.name, field.value, field.sensitive);
+  unopened_.PushBack(&stream);
+  if (!accepts_requests()) {
+    // From the loop, so that the caller has its exchange before it hears of the end.
+    loop_.Post([self = shared_from_this()] { self->RefuseUnopened("the connection is closed or going away"); });
+  }
+  return stream;
+}
+
+bool Session::MayOpen() const { return open_count_ < peer_max_streams_ && accepts_requests() && next_id_ <= frame::kMaxStreamId; }
+
+void Session::OpenStream(Stream& stream, std::span<const http::HeaderField> fields, bool end) {
+  stream.id_ = next_id_;
+  next_id_ += 2;
+  ++open_count_;
+  streams_.emplace(stream.id_, &stream);
+  stream.state_ = end ? StreamState::kHalfClosedLocal : StreamState::kOpen;
+  stream.send_window_ = SendWindow(peer_initial_window_);
+  SendHeaders(stream, fields, end);
+}
+
+void Session::RefuseUnopened(std::string_view why) {
+  while (Stream* refused = unopened_.front()) FailStream(*refused, absl::UnavailableError(ToAbsl(why)), true);
+}
+
+void Session::OpenPending() {
+  while (!unopened_.empty() && MayOpen()) {
+    Stream& stream = *unopened_.PopFront();
+    const std::unique_ptr<Stream::Opening> opening = std::move(stream.opening_);
+    OpenStream(stream, opening->head.fields(), opening->end);
+    MakeReady(stream);
+  }
+  if (next_id_ > frame::kMaxStreamId && accepts_requests()) {  // RFC 9113 5.1.1: a new connection is needed
+    going_away_ = true;
+    BecomeUnusable(absl::UnavailableError("stream identifiers are used up"));
+    RefuseUnopened("stream identifiers are used up");
+  }
+}
+
+void Session::Enqueue(Stream& stream, io::SharedBytes bytes, bool end) {
+  if (stream.queue_ == nullptr) stream.queue_ = std::make_unique<Stream::Queue>();
+  stream.queue_->bytes += bytes.size;
+  stream.queue_->end = end;
+  stream.queue_->chunks.push_back(std::move(bytes));
+  stream.wants_writable_ = true;
+  MakeReady(stream);
+}
+
+Stream::Stream(Session& session, frame::StreamId id, uint32_t send_window, uint32_t receive_window)
+    : session_(session), id_(id), send_window_(send_window), receive_window_(receive_window) {}
+
+EventLoop& Stream::loop() { return session_.loop_; }
+
+std::string Stream::peer() const { return session_.peer_; }
+
+absl::StatusOr<http::Hijacked> Stream::Hijack() {
+  return absl::FailedPreconditionError("an HTTP/2 stream cannot be hijacked: it shares its connection; use HTTP/1.1");
+}
+
+void Stream::Release() {
+  CULVERT_DCHECK(session_.loop_.RunsHere(), "an exchange is used on its connection's loop only");
+  receiver_ = nullptr;
+  session_.unconsumed_ -= unconsumed_;
+  unconsumed_ = 0;
+  session_.CreditConnection(0);
+  if (opening_ != nullptr || state_ == StreamState::kClosed) {
+    session_.Forget(*this);
+    return;
+  }
+  if (queue_ != nullptr && (queue_->end || queue_->trailers != nullptr)) return;  // EndOnSend forgets it
+  const bool ended = state_ == StreamState::kHalfClosedLocal;
+  session_.SendRstStream(id_, ended && session_.role_ == Role::kServer ? ErrorCode::kNoError : ErrorCode::kCancel);
+  session_.CloseOnWire(*this);
+  session_.Forget(*this);
+}
+
+void Stream::SendHead(const http::ResponseHead& head, bool end) {
+  if (!CanSend(state_) || head_sent_) return;
+  head_sent_ = true;
+  char digits[3] = {static_cast<char>('0' + head.status / 100), static_cast<char>('0' + head.status / 10 % 10),
+                    static_cast<char>('0' + head.status % 10)};
+  absl::InlinedVector<http::HeaderField, 16> fields;
+  fields.push_back({":status", {digits, 3}});
+  fields.insert(fields.end(), head.fields.begin(), head.fields.end());
+  session_.SendHeaders(*this, fields, end);
+  if (end) session_.EndOnSend(*this);
+}
+
+bool Stream::writable() const {
+  return CanSend(state_) && queue_ == nullptr && opening_ == nullptr && send_window_.available() > 0 &&
+         session_.send_window_.available() > 0 && session_.HasRoom();
+}
+
+uint8_t* Stream::TrySendInPlace(size_t n, bool end) {
+  if (!CanSend(state_)) return nullptr;
+  const auto size = static_cast<int64_t>(n);
+  const bool window = send_window_.available() >= size && session_.send_window_.available() >= size;
+  if (!window || !queue_empty() || opening_ != nullptr || n > session_.peer_max_frame_size_ || !session_.HasRoom() ||
+      !session_.ready_.empty()) {
+    // Told when it makes sense to try again; SendData instead of waiting takes care of itself.
+    wants_writable_ = true;
+    if (queue_empty() && opening_ == nullptr && send_window_.available() > 0) {
+      session_.waiting_.PushBack(this);
+      session_.ScheduleFlush();
+    }
+    return nullptr;
+  }
+  send_window_.Take(n);
+  session_.send_window_.Take(n);
+  uint8_t* at = frame::AppendDataFrame(session_.output_, id_, n, end);
+  session_.ScheduleFlush();
+  if (end) session_.EndOnSend(*this);
+  return at;
+}
+
+void Stream::SendData(io::SharedBytes bytes, bool end) {
+  if (!CanSend(state_) && opening_ == nullptr) return;
+  session_.Enqueue(*this, std::move(bytes), end);
+}
+
+void Stream::SendTrailers(std::span<const http::HeaderField> trailers) {
+  if (!CanSend(state_)) return;
+  if (queue_ != nullptr) {
+    queue_->trailers = std::make_unique<http::HeaderList>();
+    for (const http::HeaderField& field : trailers) queue_->trailers->Add(field.name, field.value, field.sensitive);
+    return;
+  }
+  session_.SendHeaders(*this, trailers, true);
+  session_.EndOnSend(*this);
+}
+
+void Stream::Reset(absl::StatusCode code) {
+  if (state_ == StreamState::kClosed) return;
+  if (opening_ != nullptr) {
+    session_.unopened_.Remove(this);
+    opening_.reset();
+    state_ = StreamState::kClosed;
+    return;
+  }
+  session_.SendRstStream(id_, ToErrorCode(code));
+  session_.CloseOnWire(*this);
+}
+
+void Stream::Consumed(size_t n) {
+  CULVERT_DCHECK(n <= unconsumed_, "more bytes paid back than were received");
+  unconsumed_ -= n;
+  session_.unconsumed_ -= n;
+  if (session_.withheld_credit_ != 0) session_.CreditConnection(0);
+  if (!CanReceive(state_)) return;
+  const uint32_t increment = receive_window_.Consume(static_cast<uint32_t>(n));
+  if (increment == 0) return;
+  frame::AppendWindowUpdate(session_.output_, id_, increment);
+  session_.ScheduleFlush();
+}
+
+}  // namespace culvert::http2

@@ -1,0 +1,53 @@
+#include "transport/io/event_loop.h"
+
+#include <asio/executor_work_guard.hpp>
+#include <thread>
+
+namespace culvert {
+
+asio::execution_context::id EventLoop::id;
+
+EventLoop& EventLoop::Of(asio::io_context& context) { return asio::use_service<EventLoop>(context); }
+
+EventLoop::EventLoop(asio::execution_context& context)
+    : asio::execution_context::service(context),
+      context_(static_cast<asio::io_context&>(context)),
+      timers_([](void* self, io::TimerQueue::Clock::time_point earliest) { static_cast<EventLoop*>(self)->Arm(earliest); }, this),
+      os_timer_(context_.get_executor()) {}
+
+void EventLoop::shutdown() noexcept { os_timer_.reset(); }
+
+void EventLoop::Arm(io::TimerQueue::Clock::time_point earliest) {
+  if (!os_timer_) return;
+  os_timer_->expires_at(earliest);  // aborts an earlier wait, which then does nothing
+  os_timer_->async_wait([this](std::error_code aborted) {
+    if (aborted) return;
+    timers_.RunDue(io::TimerQueue::Clock::now());
+    if (!timers_.empty()) Arm(timers_.earliest());
+  });
+}
+
+struct EventLoopThreads::Loop {
+  asio::io_context context{1};
+  asio::executor_work_guard<asio::io_context::executor_type> work{context.get_executor()};
+  EventLoop& loop = EventLoop::Of(context);
+  std::thread thread{[this] { context.run(); }};
+};
+
+EventLoopThreads::EventLoopThreads(size_t threads) {
+  loops_.reserve(threads);
+  for (size_t i = 0; i < threads; ++i) loops_.push_back(std::make_unique<Loop>());
+}
+
+EventLoopThreads::~EventLoopThreads() {
+  Stop();
+  for (auto& loop : loops_) loop->thread.join();
+}
+
+EventLoop& EventLoopThreads::operator[](size_t i) { return loops_[i]->loop; }
+
+void EventLoopThreads::Stop() {
+  for (auto& loop : loops_) loop->context.stop();
+}
+
+}  // namespace culvert

@@ -1,0 +1,88 @@
+#ifndef CULVERT_TRANSPORT_IO_WRITE_BUFFER_H_
+#define CULVERT_TRANSPORT_IO_WRITE_BUFFER_H_
+
+// Bytes waiting to be written to a peer, gathered for one writev: small pieces are copied side by side into borrowed blocks, large
+// payloads are held by reference. Pure.
+//
+//   uint8_t* at = out.Grow(9 + n);               // contiguous; fill it now
+//   out.Shrink(unused);                          // give back the end of the last Grow
+//   out.AppendShared({message, data, size});     // no copy; `message` is released once written
+//   size_t count = out.Gather(iov);  ...writev...  out.Consume(written);
+//
+// Empty means no block is held. Not thread-safe.
+
+#include <sys/uio.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "transport/io/block_pool.h"
+
+namespace culvert::io {
+
+// A slice of immutable bytes and what keeps them alive.
+struct SharedBytes {
+  std::shared_ptr<const void> owner;
+  const uint8_t* data = nullptr;
+  size_t size = 0;
+
+  static SharedBytes FromString(std::string bytes) {
+    auto owner = std::make_shared<const std::string>(std::move(bytes));
+    const auto* data = reinterpret_cast<const uint8_t*>(owner->data());
+    const size_t size = owner->size();
+    return {std::move(owner), data, size};
+  }
+  SharedBytes Slice(size_t offset, size_t length) const { return {owner, data + offset, length}; }
+};
+
+class WriteBuffer {
+ public:
+  // A payload of at least this many bytes is worth a reference of its own; smaller ones are copied.
+  static constexpr size_t kShareFrom = 4096;
+
+  explicit WriteBuffer(BlockPool& pool) : pool_(&pool) {}
+  ~WriteBuffer();
+  WriteBuffer(const WriteBuffer&) = delete;
+  WriteBuffer& operator=(const WriteBuffer&) = delete;
+
+  // Adds n bytes at the end, contiguous and unspecified, and returns where to write them; valid until the next call.
+  uint8_t* Grow(size_t n);
+  // Takes back the last `n` bytes of the last Grow.
+  void Shrink(size_t n);
+
+  void Append(std::span<const uint8_t> bytes);
+  void Append(std::string_view bytes) { Append({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()}); }
+  void AppendShared(SharedBytes bytes);
+
+  bool empty() const { return size_ == 0; }
+  size_t size() const { return size_; }
+
+  // Fills `out` with the first pieces; returns how many. Pieces stay valid until Consume.
+  size_t Gather(std::span<iovec> out) const;
+  void Consume(size_t n);
+
+ private:
+  struct Segment {
+    BlockPool::Block block;         // one of block or shared.owner is set
+    SharedBytes shared;
+    const uint8_t* data = nullptr;  // first byte not yet written
+    size_t size = 0;
+    size_t capacity_left = 0;       // room behind data + size in the block
+    bool pooled = false;            // block came from the pool, not from a Grow larger than a pool block
+  };
+  void PopFront();
+
+  BlockPool* pool_;
+  std::vector<Segment> segments_;   // [head_, end): kept as a vector so that steady state allocates nothing
+  size_t head_ = 0;
+  size_t size_ = 0;
+};
+
+}  // namespace culvert::io
+
+#endif  // CULVERT_TRANSPORT_IO_WRITE_BUFFER_H_
