@@ -12,6 +12,8 @@ std::string EncodeBase64(std::string_view bytes) {
   return text;
 }
 
-bool DecodeBase64(std::string_view text, std::string* bytes) { return absl::Base64Unescape(ToAbsl(text), bytes); }
+bool DecodeBase64(std::string_view text, std::string* bytes) {
+  return absl::Base64Unescape(ToAbsl(text), bytes);
+}
 
 }  // namespace culvert::rpc

@@ -58,10 +58,12 @@ absl::StatusOr<size_t> EnvelopeReader::Next(std::span<const uint8_t> bytes, std:
 
 absl::Status EnvelopeReader::ReadPrefix(const uint8_t* prefix) {
   if ((prefix[0] & ~kCompressed) != 0) {
-    return absl::InternalError(StrCat("message with flag byte ", static_cast<int>(prefix[0]), ", neither 0 nor 1"));
+    return absl::InternalError(
+        StrCat("message with flag byte ", static_cast<int>(prefix[0]), ", neither 0 nor 1"));
   }
   compressed_ = prefix[0] == kCompressed;
-  length_ = uint32_t{prefix[1]} << 24 | uint32_t{prefix[2]} << 16 | uint32_t{prefix[3]} << 8 | uint32_t{prefix[4]};
+  length_ =
+      uint32_t{prefix[1]} << 24 | uint32_t{prefix[2]} << 16 | uint32_t{prefix[3]} << 8 | uint32_t{prefix[4]};
   if (length_ > max_message_bytes_) {
     return absl::ResourceExhaustedError(
         StrCat("message of ", length_, " bytes is larger than the limit of ", max_message_bytes_));
@@ -73,7 +75,8 @@ void EnvelopeReader::Gather(std::span<const uint8_t> bytes) {
   if (bytes.empty()) return;
   const size_t needed = gathered_size_ + bytes.size();
   if (needed > capacity_) {
-    // The length halved as often as still holds what came: less than twice that, and all growing together moves less than the message.
+    // The length halved as often as still holds what came: less than twice that, and all growing together
+    // moves less than the message.
     size_t capacity = std::max<size_t>(length_, kFirstCapacity);
     while (capacity / 2 >= std::max(needed, kFirstCapacity)) capacity -= capacity / 2;
     auto larger = std::make_unique_for_overwrite<uint8_t[]>(capacity);

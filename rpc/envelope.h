@@ -1,11 +1,12 @@
 #ifndef CULVERT_RPC_ENVELOPE_H_
 #define CULVERT_RPC_ENVELOPE_H_
 
-// The envelope around each message of a call (gRPC over HTTP/2, "Length-Prefixed-Message"): a flag byte, a 32-bit big-endian length, and
-// that many bytes. Pure; knows nothing of DATA frames, whose edges mean nothing to it, nor of how a message is compressed.
+// The envelope around each message of a call (gRPC over HTTP/2, "Length-Prefixed-Message"): a flag byte, a
+// 32-bit big-endian length, and that many bytes. Pure; knows nothing of DATA frames, whose edges mean nothing
+// to it, nor of how a message is compressed.
 //
-// EnvelopeReader is pushed bytes from the read loop, straight out of a leased frame. A message that lies whole in one piece is lent in
-// place, without a copy; only one that is torn over pieces is gathered.
+// EnvelopeReader is pushed bytes from the read loop, straight out of a leased frame. A message that lies
+// whole in one piece is lent in place, without a copy; only one that is torn over pieces is gathered.
 //
 //   while (!bytes.empty()) {
 //     std::optional<Message> message;
@@ -27,7 +28,8 @@ namespace culvert::rpc {
 
 inline constexpr size_t kEnvelopePrefix = 5;
 
-// What other gRPC implementations accept by default: a peer cannot make us hold more than this for one message.
+// What other gRPC implementations accept by default: a peer cannot make us hold more than this for one
+// message.
 inline constexpr size_t kDefaultMaxReceiveBytes = 4 * 1024 * 1024;
 
 // Writes the prefix of a message of `length` bytes to out[0, kEnvelopePrefix).
@@ -40,16 +42,18 @@ struct Message {
 
 class EnvelopeReader {
  public:
-  explicit EnvelopeReader(size_t max_message_bytes = kDefaultMaxReceiveBytes) : max_message_bytes_(max_message_bytes) {}
+  explicit EnvelopeReader(size_t max_message_bytes = kDefaultMaxReceiveBytes)
+      : max_message_bytes_(max_message_bytes) {}
   EnvelopeReader(const EnvelopeReader&) = delete;
   EnvelopeReader& operator=(const EnvelopeReader&) = delete;
 
-  // Takes the next bytes of the stream and returns how many; call again with the rest. *out is the message that they complete, or
-  // nullopt, in which case all were taken. The message's bytes lie either in `bytes` itself, and live as long as those do, or in the
-  // reader, until Next is called again or the reader dies.
+  // Takes the next bytes of the stream and returns how many; call again with the rest. *out is the message
+  // that they complete, or nullopt, in which case all were taken. The message's bytes lie either in `bytes`
+  // itself, and live as long as those do, or in the reader, until Next is called again or the reader dies.
   //
-  // Errors are for good: the stream's framing is lost, and every later call answers the same. RESOURCE_EXHAUSTED for a message announced
-  // larger than max_message_bytes, before any of it is kept; INTERNAL for a flag byte other than 0 and 1.
+  // Errors are for good: the stream's framing is lost, and every later call answers the same.
+  // RESOURCE_EXHAUSTED for a message announced larger than max_message_bytes, before any of it is kept;
+  // INTERNAL for a flag byte other than 0 and 1.
   absl::StatusOr<size_t> Next(std::span<const uint8_t> bytes, std::optional<Message>* out);
 
   // No part of a message is pending: where a stream may end.
@@ -58,8 +62,8 @@ class EnvelopeReader {
   // Bytes of messages copied so far, into the reader and within it; 0 as long as every message came whole.
   size_t bytes_copied() const { return bytes_copied_; }
 
-  // Memory held for messages torn over pieces: grows with the bytes that came, not with the length announced. Up to kKeptBytes stay
-  // for the next one.
+  // Memory held for messages torn over pieces: grows with the bytes that came, not with the length announced.
+  // Up to kKeptBytes stay for the next one.
   size_t held_bytes() const { return capacity_; }
   static constexpr size_t kKeptBytes = 64 * 1024;
 

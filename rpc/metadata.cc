@@ -16,20 +16,23 @@ namespace {
 
 // Those of the call itself, and those that belong to the connection (RFC 9113 8.2.2) or frame the body.
 constexpr std::string_view kReserved[] = {
-    "connection", "content-length", "content-type", "host",    "keep-alive", "proxy-connection",
+    "connection", "content-length", "content-type",      "host",    "keep-alive", "proxy-connection",
     "te",         "trailer",        "transfer-encoding", "upgrade", "user-agent",
 };
 
 bool IsReserved(std::string_view key) {
-  return key.starts_with("grpc-") || std::find(std::begin(kReserved), std::end(kReserved), key) != std::end(kReserved);
+  return key.starts_with("grpc-") ||
+         std::find(std::begin(kReserved), std::end(kReserved), key) != std::end(kReserved);
 }
 
 bool IsKeyCharacter(char c) {
-  return absl::ascii_islower(static_cast<unsigned char>(c)) || absl::ascii_isdigit(static_cast<unsigned char>(c)) || c == '_' ||
-         c == '-' || c == '.';
+  return absl::ascii_islower(static_cast<unsigned char>(c)) ||
+         absl::ascii_isdigit(static_cast<unsigned char>(c)) || c == '_' || c == '-' || c == '.';
 }
 
-bool IsKey(std::string_view key) { return !key.empty() && std::all_of(key.begin(), key.end(), IsKeyCharacter); }
+bool IsKey(std::string_view key) {
+  return !key.empty() && std::all_of(key.begin(), key.end(), IsKeyCharacter);
+}
 
 bool IsBinary(std::string_view key) { return key.ends_with("-bin"); }
 
@@ -43,20 +46,21 @@ std::string_view Trimmed(std::string_view value) { return ToStd(absl::StripAscii
 
 absl::Status Metadata::Add(std::string_view key, std::string_view value, bool sensitive) {
   std::string lowered;
-  if (std::any_of(key.begin(), key.end(), [](char c) { return absl::ascii_isupper(static_cast<unsigned char>(c)); })) {
+  if (std::any_of(key.begin(), key.end(),
+                  [](char c) { return absl::ascii_isupper(static_cast<unsigned char>(c)); })) {
     lowered = absl::AsciiStrToLower(ToAbsl(key));
     key = lowered;
   }
   if (key.empty()) return absl::InvalidArgumentError("metadata key is empty");
   if (!IsKey(key)) {
-    return absl::InvalidArgumentError(
-        StrCat("metadata key \"", absl::CHexEscape(ToAbsl(key)), "\" has characters other than letters, digits, _ - ."));
+    return absl::InvalidArgumentError(StrCat("metadata key \"", absl::CHexEscape(ToAbsl(key)),
+                                             "\" has characters other than letters, digits, _ - ."));
   }
   if (IsReserved(key)) return absl::InvalidArgumentError(StrCat("metadata key \"", key, "\" is reserved"));
   if (!IsBinary(key)) {
     if (!std::all_of(value.begin(), value.end(), IsPrintable)) {
-      return absl::InvalidArgumentError(
-          StrCat("metadata value of \"", key, "\" is not printable ASCII; raw bytes need a key that ends in -bin"));
+      return absl::InvalidArgumentError(StrCat(
+          "metadata value of \"", key, "\" is not printable ASCII; raw bytes need a key that ends in -bin"));
     }
     value = Trimmed(value);
   }
@@ -101,7 +105,8 @@ absl::Status Metadata::AssignFromFields(std::span<const http::HeaderField> field
     }
     for (const absl::string_view piece : absl::StrSplit(ToAbsl(field.value), ',')) {
       if (!rpc::DecodeBase64(ToStd(piece), &bytes)) {
-        absl::Status status = absl::InternalError(StrCat("metadata value of \"", field.name, "\" is not base64"));
+        absl::Status status =
+            absl::InternalError(StrCat("metadata value of \"", field.name, "\" is not base64"));
         entries_.Clear();
         return status;
       }

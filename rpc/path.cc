@@ -20,7 +20,8 @@ std::optional<MethodPath> ParseMethodPath(std::string_view path) {
 
 std::optional<std::string_view> ParseMessageFormat(std::string_view content_type) {
   constexpr std::string_view kGrpc = "application/grpc";
-  std::string_view media_type = ToStd(absl::StripAsciiWhitespace(ToAbsl(content_type.substr(0, content_type.find(';')))));
+  std::string_view media_type =
+      ToStd(absl::StripAsciiWhitespace(ToAbsl(content_type.substr(0, content_type.find(';')))));
   if (!absl::StartsWithIgnoreCase(ToAbsl(media_type), ToAbsl(kGrpc))) return std::nullopt;
   media_type.remove_prefix(kGrpc.size());
   if (media_type.empty()) return media_type;

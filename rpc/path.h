@@ -1,8 +1,8 @@
 #ifndef CULVERT_RPC_PATH_H_
 #define CULVERT_RPC_PATH_H_
 
-// What makes an HTTP request a call, and of which method: its ":path" and its content-type (gRPC over HTTP/2, "Requests"). Pure. Views
-// returned point into the argument.
+// What makes an HTTP request a call, and of which method: its ":path" and its content-type (gRPC over HTTP/2,
+// "Requests"). Pure. Views returned point into the argument.
 
 #include <optional>
 #include <string_view>
@@ -16,13 +16,13 @@ struct MethodPath {
   friend bool operator==(const MethodPath&, const MethodPath&) = default;
 };
 
-// "/package.Service/Method", split at the last slash. nullopt when the leading slash, the service or the method is missing. Nothing is
-// unescaped: names are compared byte by byte.
+// "/package.Service/Method", split at the last slash. nullopt when the leading slash, the service or the
+// method is missing. Nothing is unescaped: names are compared byte by byte.
 std::optional<MethodPath> ParseMethodPath(std::string_view path);
 
-// The name of the message format in a content-type of gRPC: "proto" in "application/grpc+proto", empty in "application/grpc" (which
-// means proto). Case and parameters (";charset=utf-8") do not matter. nullopt when it is not gRPC's (gRPC-Web's is not): a server then
-// answers HTTP status 415.
+// The name of the message format in a content-type of gRPC: "proto" in "application/grpc+proto", empty in
+// "application/grpc" (which means proto). Case and parameters (";charset=utf-8") do not matter. nullopt when
+// it is not gRPC's (gRPC-Web's is not): a server then answers HTTP status 415.
 std::optional<std::string_view> ParseMessageFormat(std::string_view content_type);
 
 }  // namespace culvert::rpc

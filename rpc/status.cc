@@ -29,7 +29,8 @@ constexpr int HexValue(char c) {
 
 std::string EncodeStatusMessage(std::string_view message) {
   constexpr char kHex[] = "0123456789ABCDEF";
-  const size_t escapes = static_cast<size_t>(std::count_if(message.begin(), message.end(), [](char c) { return !TravelsAsIs(c); }));
+  const size_t escapes = static_cast<size_t>(
+      std::count_if(message.begin(), message.end(), [](char c) { return !TravelsAsIs(c); }));
   std::string text;
   text.reserve(message.size() + 2 * escapes);
   for (const char c : message) {
@@ -73,15 +74,21 @@ absl::StatusCode ParseStatusCode(std::string_view text) {
 
 absl::StatusCode StatusCodeFromHttp(int http_status) {
   switch (http_status) {
-    case 400: return absl::StatusCode::kInternal;
-    case 401: return absl::StatusCode::kUnauthenticated;
-    case 403: return absl::StatusCode::kPermissionDenied;
-    case 404: return absl::StatusCode::kUnimplemented;
+    case 400:
+      return absl::StatusCode::kInternal;
+    case 401:
+      return absl::StatusCode::kUnauthenticated;
+    case 403:
+      return absl::StatusCode::kPermissionDenied;
+    case 404:
+      return absl::StatusCode::kUnimplemented;
     case 429:
     case 502:
     case 503:
-    case 504: return absl::StatusCode::kUnavailable;
-    default: return absl::StatusCode::kUnknown;
+    case 504:
+      return absl::StatusCode::kUnavailable;
+    default:
+      return absl::StatusCode::kUnknown;
   }
 }
 

@@ -56,7 +56,8 @@ size_t AppendTimeout(absl::Duration timeout, char* out) {
   if (timeout <= absl::ZeroDuration()) return Write(1, 'n', out);
   for (const Unit& unit : kUnits) {
     absl::Duration rest;
-    const int64_t whole = absl::IDivDuration(timeout, absl::Nanoseconds(unit.nanoseconds), &rest);  // saturates
+    const int64_t whole =
+        absl::IDivDuration(timeout, absl::Nanoseconds(unit.nanoseconds), &rest);  // saturates
     if (whole > kMaxValue) continue;
     const int64_t rounded_up = rest > absl::ZeroDuration() ? whole + 1 : whole;
     if (rounded_up <= kMaxValue) return Write(rounded_up, unit.letter, out);

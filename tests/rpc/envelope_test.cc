@@ -37,7 +37,8 @@ void AppendEnvelope(Bytes& stream, const Bytes& payload, bool compressed = false
   stream.insert(stream.end(), payload.begin(), payload.end());
 }
 
-// Hands `bytes` to the reader as one piece in memory of its own, so that a span kept too long is seen by the sanitizers.
+// Hands `bytes` to the reader as one piece in memory of its own, so that a span kept too long is seen by the
+// sanitizers.
 absl::Status Feed(EnvelopeReader& reader, std::span<const uint8_t> bytes, std::vector<Received>& messages) {
   const Bytes piece(bytes.begin(), bytes.end());
   std::span<const uint8_t> rest = piece;
@@ -58,7 +59,8 @@ absl::Status Feed(EnvelopeReader& reader, std::span<const uint8_t> bytes, std::v
 
 // Three messages, the empty one in the middle.
 const std::vector<Received>& Script() {
-  static const auto* const script = new std::vector<Received>{{Payload(7)}, {Payload(0), true}, {Payload(11), true}};
+  static const auto* const script =
+      new std::vector<Received>{{Payload(7)}, {Payload(0), true}, {Payload(11), true}};
   return *script;
 }
 Bytes ScriptBytes() {
@@ -222,7 +224,8 @@ TEST(EnvelopeReader, RefusesEveryFlagButCompressed) {
     EnvelopeReader reader;
     std::optional<Message> message;
     const absl::StatusOr<size_t> taken = reader.Next(prefix, &message);
-    EXPECT_EQ(taken.status().code(), flags <= 1 ? absl::StatusCode::kOk : absl::StatusCode::kInternal) << flags;
+    EXPECT_EQ(taken.status().code(), flags <= 1 ? absl::StatusCode::kOk : absl::StatusCode::kInternal)
+        << flags;
     EXPECT_EQ(message.has_value(), flags <= 1);
   }
 }

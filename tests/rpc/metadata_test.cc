@@ -50,7 +50,8 @@ TEST(Metadata, OwnsWhatIsAddedInOrder) {
   }
   ASSERT_TRUE(metadata.Add("x-a", "3").ok());
   EXPECT_EQ(metadata.size(), 3u);
-  EXPECT_THAT(Entries(metadata), ElementsAre(HeaderField{"x-a", "1"}, HeaderField{"x-b", "2"}, HeaderField{"x-a", "3"}));
+  EXPECT_THAT(Entries(metadata),
+              ElementsAre(HeaderField{"x-a", "1"}, HeaderField{"x-b", "2"}, HeaderField{"x-a", "3"}));
 }
 
 TEST(Metadata, FindsTheFirstValueAndAllOfThemInAnyCase) {
@@ -72,7 +73,8 @@ TEST(Metadata, LowersKeys) {
 }
 
 TEST(Metadata, RefusesMalformedKeys) {
-  for (const std::string_view bad : {"", ":path", ":", "a b", "a:b", "a/b", "a\n", "caf\xc3\xa9", "a+b", "a~", "a,b", "\x7f"}) {
+  for (const std::string_view bad :
+       {"", ":path", ":", "a b", "a:b", "a/b", "a\n", "caf\xc3\xa9", "a+b", "a~", "a,b", "\x7f"}) {
     Metadata metadata;
     EXPECT_EQ(metadata.Add(bad, "v").code(), absl::StatusCode::kInvalidArgument) << bad;
     EXPECT_TRUE(metadata.empty());
@@ -82,8 +84,9 @@ TEST(Metadata, RefusesMalformedKeys) {
 
 TEST(Metadata, RefusesReservedKeysInAnyCase) {
   for (const std::string_view reserved :
-       {"grpc-status", "grpc-timeout", "grpc-anything", "GRPC-Trace-Bin", "content-type", "Content-Type", "content-length", "te", "trailer",
-        "user-agent", "host", "connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"}) {
+       {"grpc-status", "grpc-timeout", "grpc-anything", "GRPC-Trace-Bin", "content-type", "Content-Type",
+        "content-length", "te", "trailer", "user-agent", "host", "connection", "keep-alive",
+        "proxy-connection", "transfer-encoding", "upgrade"}) {
     Metadata metadata;
     EXPECT_EQ(metadata.Add(reserved, "v").code(), absl::StatusCode::kInvalidArgument) << reserved;
     EXPECT_TRUE(metadata.empty());
@@ -124,20 +127,33 @@ TEST(Metadata, SendsBinaryValuesAsBase64WithoutPadding) {
   ASSERT_TRUE(metadata.Add("x", "f").ok());
   HeaderList fields{{":status", "200"}};
   metadata.AppendTo(fields);
-  EXPECT_THAT(Entries(fields), ElementsAre(HeaderField{":status", "200"}, HeaderField{"x-bin", "AP8K"}, HeaderField{"y-bin", "Zg"},
-                                  HeaderField{"z-bin", ""}, HeaderField{"x", "f"}));
+  EXPECT_THAT(Entries(fields),
+              ElementsAre(HeaderField{":status", "200"}, HeaderField{"x-bin", "AP8K"},
+                          HeaderField{"y-bin", "Zg"}, HeaderField{"z-bin", ""}, HeaderField{"x", "f"}));
 }
 
 TEST(Metadata, KeepsOnlyCustomFieldsOfAHeaderBlock) {
   const HeaderList fields{
-      {":method", "POST"},     {":path", "/s/m"},      {"content-type", "application/grpc"}, {"te", "trailers"},
-      {"user-agent", "x/1"},   {"grpc-timeout", "1S"}, {"grpc-accept-encoding", "gzip"},     {"connection", "close"},
-      {"content-length", "5"}, {"x-a", " 1\t"},        {"x!y", "not a key of gRPC"},         {"X-Upper", "no"},
-      {"", "no"},              {"x-c", "a\r\nb: c"},   {"authorization", "t", true},
+      {":method", "POST"},
+      {":path", "/s/m"},
+      {"content-type", "application/grpc"},
+      {"te", "trailers"},
+      {"user-agent", "x/1"},
+      {"grpc-timeout", "1S"},
+      {"grpc-accept-encoding", "gzip"},
+      {"connection", "close"},
+      {"content-length", "5"},
+      {"x-a", " 1\t"},
+      {"x!y", "not a key of gRPC"},
+      {"X-Upper", "no"},
+      {"", "no"},
+      {"x-c", "a\r\nb: c"},
+      {"authorization", "t", true},
   };
   Metadata metadata;
   ASSERT_TRUE(metadata.AssignFromFields(fields.fields()).ok());
-  EXPECT_THAT(Entries(metadata), ElementsAre(HeaderField{"x-a", "1"}, HeaderField{"authorization", "t", true}));
+  EXPECT_THAT(Entries(metadata),
+              ElementsAre(HeaderField{"x-a", "1"}, HeaderField{"authorization", "t", true}));
 }
 
 TEST(Metadata, KeepsReceivedValuesThatHttpAllows) {
@@ -192,7 +208,8 @@ TEST(Metadata, ReadsBackWhatItSends) {
   sent.AppendTo(fields);
   Metadata received;
   ASSERT_TRUE(received.AssignFromFields(fields.fields()).ok());
-  EXPECT_THAT(Entries(received), ElementsAre(HeaderField{"all-bin", all, true}, HeaderField{"x", "a, b"}, HeaderField{"all-bin", "second"}));
+  EXPECT_THAT(Entries(received), ElementsAre(HeaderField{"all-bin", all, true}, HeaderField{"x", "a, b"},
+                                             HeaderField{"all-bin", "second"}));
 }
 
 TEST(Metadata, CopiesAreIndependentAndMovesLeaveItEmpty) {
@@ -207,7 +224,8 @@ TEST(Metadata, CopiesAreIndependentAndMovesLeaveItEmpty) {
 }
 
 TEST(Metadata, AllocatesNothingWhileEmpty) {
-  const HeaderList fields{{":path", "/s/m"}, {"content-type", "application/grpc"}, {"te", "trailers"}, {"user-agent", "x/1"}};
+  const HeaderList fields{
+      {":path", "/s/m"}, {"content-type", "application/grpc"}, {"te", "trailers"}, {"user-agent", "x/1"}};
   HeaderList out;
   const size_t before = allocations;
   Metadata metadata;

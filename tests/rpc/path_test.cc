@@ -8,7 +8,8 @@ namespace culvert::rpc {
 namespace {
 
 TEST(MethodPath, IsServiceAndMethod) {
-  EXPECT_EQ(ParseMethodPath("/routeguide.RouteGuide/GetFeature"), (MethodPath{"routeguide.RouteGuide", "GetFeature"}));
+  EXPECT_EQ(ParseMethodPath("/routeguide.RouteGuide/GetFeature"),
+            (MethodPath{"routeguide.RouteGuide", "GetFeature"}));
   EXPECT_EQ(ParseMethodPath("/S/M"), (MethodPath{"S", "M"}));
 }
 
@@ -42,8 +43,9 @@ TEST(MessageFormat, IsTheSuffix) {
 }
 
 TEST(MessageFormat, IsAbsentWhenTheBodyIsNotOfGrpc) {
-  for (const std::string_view other : {"", ";", "application/grp", "application/grpc-web", "application/grpc-web+proto", "application/grpcx",
-                                       "application/json", "text/html", "application/grpc proto", "x;application/grpc"}) {
+  for (const std::string_view other :
+       {"", ";", "application/grp", "application/grpc-web", "application/grpc-web+proto", "application/grpcx",
+        "application/json", "text/html", "application/grpc proto", "x;application/grpc"}) {
     EXPECT_EQ(ParseMessageFormat(other), std::nullopt) << other;
   }
 }

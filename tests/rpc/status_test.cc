@@ -47,7 +47,8 @@ TEST(StatusMessage, CarriesAll256BytesInPrintableAscii) {
 }
 
 TEST(StatusMessage, KeepsBadEscapesAsTheyAre) {
-  for (const std::string_view text : {"%", "%%", "%4", "abc%", "abc%1", "%G0", "%0G", "%-1", "% 1", "%+1", "\xff%zz"}) {
+  for (const std::string_view text :
+       {"%", "%%", "%4", "abc%", "abc%1", "%G0", "%0G", "%-1", "% 1", "%+1", "\xff%zz"}) {
     EXPECT_EQ(DecodeStatusMessage(text), text);
   }
   EXPECT_EQ(DecodeStatusMessage("%%41"), "%A");
@@ -62,7 +63,8 @@ TEST(StatusCode, IsReadFromZeroToSixteen) {
 }
 
 TEST(StatusCode, IsUnknownForAnythingElse) {
-  for (const std::string_view bad : {"", "17", "20", "99", "00", "01", "016", "-1", "+1", " 1", "1 ", "1a", "a", ":", "1:", "4294967296"}) {
+  for (const std::string_view bad : {"", "17", "20", "99", "00", "01", "016", "-1", "+1", " 1", "1 ", "1a",
+                                     "a", ":", "1:", "4294967296"}) {
     EXPECT_EQ(ParseStatusCode(bad), absl::StatusCode::kUnknown) << bad;
   }
 }
@@ -72,7 +74,8 @@ TEST(StatusCode, FollowsTheTableForHttpStatuses) {
   EXPECT_EQ(StatusCodeFromHttp(401), absl::StatusCode::kUnauthenticated);
   EXPECT_EQ(StatusCodeFromHttp(403), absl::StatusCode::kPermissionDenied);
   EXPECT_EQ(StatusCodeFromHttp(404), absl::StatusCode::kUnimplemented);
-  for (const int status : {429, 502, 503, 504}) EXPECT_EQ(StatusCodeFromHttp(status), absl::StatusCode::kUnavailable);
+  for (const int status : {429, 502, 503, 504})
+    EXPECT_EQ(StatusCodeFromHttp(status), absl::StatusCode::kUnavailable);
   for (const int status : {-1, 0, 100, 200, 204, 302, 405, 415, 500, 501, 505}) {
     EXPECT_EQ(StatusCodeFromHttp(status), absl::StatusCode::kUnknown) << status;
   }
@@ -96,7 +99,8 @@ TEST(StatusCode, FollowsTheTableForHttp2ErrorCodes) {
       absl::StatusCode::kUnknown,            // HTTP_1_1_REQUIRED
       absl::StatusCode::kUnknown,            // not in RFC 9113
   };
-  for (uint32_t code = 0; code < table.size(); ++code) EXPECT_EQ(StatusCodeFromHttp2Error(code), table[code]) << code;
+  for (uint32_t code = 0; code < table.size(); ++code)
+    EXPECT_EQ(StatusCodeFromHttp2Error(code), table[code]) << code;
   EXPECT_EQ(StatusCodeFromHttp2Error(0xffffffff), absl::StatusCode::kUnknown);
 }
 
@@ -106,7 +110,8 @@ TEST(StatusFromTrailers, ReadsCodeAndMessage) {
 }
 
 TEST(StatusFromTrailers, IgnoresMessageAndDetailsOfOk) {
-  const HeaderList trailers{{"grpc-status", "0"}, {"grpc-message", "fine"}, {"grpc-status-details-bin", "Zm9v"}};
+  const HeaderList trailers{
+      {"grpc-status", "0"}, {"grpc-message", "fine"}, {"grpc-status-details-bin", "Zm9v"}};
   EXPECT_EQ(StatusFromTrailers(trailers.fields(), 200), absl::OkStatus());
 }
 
@@ -116,7 +121,8 @@ TEST(StatusFromTrailers, TrustsGrpcStatusOverTheHttpStatus) {
 }
 
 TEST(StatusFromTrailers, IsMadeFromTheHttpStatusWhenGrpcStatusIsMissing) {
-  EXPECT_EQ(StatusFromTrailers({}, 503), absl::UnavailableError("response without grpc-status, HTTP status 503"));
+  EXPECT_EQ(StatusFromTrailers({}, 503),
+            absl::UnavailableError("response without grpc-status, HTTP status 503"));
   EXPECT_EQ(StatusFromTrailers({}, 200), absl::UnknownError("response without grpc-status, HTTP status 200"));
   EXPECT_EQ(StatusFromTrailers({}, 0), absl::UnknownError("response without grpc-status"));
   const HeaderList message_only{{"grpc-message", "teapot%21"}};
@@ -126,7 +132,8 @@ TEST(StatusFromTrailers, IsMadeFromTheHttpStatusWhenGrpcStatusIsMissing) {
 
 TEST(StatusFromTrailers, IsUnknownForAMalformedGrpcStatus) {
   const HeaderList bare{{"grpc-status", "seventeen"}};
-  EXPECT_EQ(StatusFromTrailers(bare.fields(), 200), absl::UnknownError("grpc-status is not a number from 0 to 16"));
+  EXPECT_EQ(StatusFromTrailers(bare.fields(), 200),
+            absl::UnknownError("grpc-status is not a number from 0 to 16"));
   const HeaderList with_message{{"grpc-status", "17"}, {"grpc-message", "overheated"}};
   EXPECT_EQ(StatusFromTrailers(with_message.fields(), 200), absl::UnknownError("overheated"));
   const HeaderList empty_unknown{{"grpc-status", "2"}};
@@ -134,7 +141,8 @@ TEST(StatusFromTrailers, IsUnknownForAMalformedGrpcStatus) {
 }
 
 TEST(StatusFromTrailers, TakesTheFirstOfRepeatedFields) {
-  const HeaderList trailers{{"grpc-status", "7"}, {"grpc-status", "0"}, {"grpc-message", "a"}, {"grpc-message", "b"}};
+  const HeaderList trailers{
+      {"grpc-status", "7"}, {"grpc-status", "0"}, {"grpc-message", "a"}, {"grpc-message", "b"}};
   EXPECT_EQ(StatusFromTrailers(trailers.fields(), 200), absl::PermissionDeniedError("a"));
 }
 
@@ -142,7 +150,8 @@ TEST(StatusFromTrailers, KeepsDetailsAsAPayload) {
   const HeaderList trailers{{"grpc-status", "3"}, {"grpc-status-details-bin", "CAMSA2JhZA=="}};
   const absl::Status status = StatusFromTrailers(trailers.fields(), 200);
   ASSERT_TRUE(status.GetPayload(kStatusDetailsUrl).has_value());
-  EXPECT_EQ(*status.GetPayload(kStatusDetailsUrl), absl::Cord("\x08\x03\x12\x03" "bad"));
+  EXPECT_EQ(*status.GetPayload(kStatusDetailsUrl), absl::Cord("\x08\x03\x12\x03"
+                                                              "bad"));
 }
 
 TEST(StatusFromTrailers, DropsDetailsThatAreNotBase64) {

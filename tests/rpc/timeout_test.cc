@@ -38,8 +38,9 @@ TEST(ParseTimeout, AcceptsZeroAndLeadingZeros) {
 }
 
 TEST(ParseTimeout, RefusesEverythingElseAsInternal) {
-  for (const std::string_view bad : {"", "S", "1", "12", "1s", "1h", "1N", "1 S", " 1S", "1S ", "-1S", "+1S", "1.5S", "0x1S", "1SS", "123456789S",
-                                     "999999999n", "\xff\xffS", "1\xff"}) {
+  for (const std::string_view bad :
+       {"", "S", "1", "12", "1s", "1h", "1N", "1 S", " 1S", "1S ", "-1S", "+1S", "1.5S", "0x1S", "1SS",
+        "123456789S", "999999999n", "\xff\xffS", "1\xff"}) {
     EXPECT_EQ(ParseTimeout(bad).status().code(), absl::StatusCode::kInternal) << bad;
   }
   EXPECT_FALSE(ParseTimeout(std::string_view("1\0S", 3)).ok());
@@ -83,7 +84,8 @@ TEST(AppendTimeout, StopsAtTheLongestTimeout) {
 }
 
 TEST(AppendTimeout, IsReadBackAsNeverShorterAndAtMostOneUnitLonger) {
-  for (absl::Duration timeout = absl::Nanoseconds(1); timeout < absl::Hours(1'000'000); timeout = timeout * 1.37 + absl::Nanoseconds(1)) {
+  for (absl::Duration timeout = absl::Nanoseconds(1); timeout < absl::Hours(1'000'000);
+       timeout = timeout * 1.37 + absl::Nanoseconds(1)) {
     const absl::Duration back = ParseTimeout(Format(timeout)).value();
     EXPECT_GE(back, timeout);
     EXPECT_LE(back - timeout, timeout * 1e-4 + absl::Nanoseconds(1));

@@ -335,8 +335,7 @@ void Stream::SendHead(const http::ResponseHead& head, bool end) {
 }
 
 bool Stream::writable() const {
-  return CanSend(state_) && queue_ == nullptr && opening_ == nullptr && send_window_.available() > 0 &&
-         session_.send_window_.available() > 0 && session_.HasRoom();
+  return CanSend(state_) && queue_ == nullptr && opening_ == nullptr;
 }
 
 uint8_t* Stream::TrySendInPlace(size_t n, bool end) {

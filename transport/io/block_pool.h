@@ -23,6 +23,7 @@ class BlockPool {
   using Block = std::unique_ptr<uint8_t[]>;
 
   BlockPool() = default;
+  ~BlockPool();
   BlockPool(const BlockPool&) = delete;
   BlockPool& operator=(const BlockPool&) = delete;
 

@@ -15,7 +15,9 @@
 #include <cstdint>
 #include <span>
 
+#include "transport/base/check.h"
 #include "transport/io/block_pool.h"
+#include "transport/io/poison.h"
 
 namespace culvert::io {
 
@@ -32,8 +34,15 @@ class ReadBuffer {
   void Commit(size_t n);
 
   std::span<const uint8_t> unread() const { return {base_ + begin_, end_ - begin_}; }
-  void Consume(size_t n);
-  void Poison();
+  void Consume(size_t n) {
+    CULVERT_DCHECK(n <= end_ - begin_, "Consume of more than is unread");
+    begin_ += n;
+  }
+  void Poison() {
+    if constexpr (kPoisons) {
+      if (poisoned_ != begin_) PoisonConsumed();
+    }
+  }
 
   // Gives the borrowed read block back. An unread tail moves to a small block when it fits there, and stays where it is otherwise.
   void Park();
@@ -42,7 +51,9 @@ class ReadBuffer {
   bool holds_nothing() const { return base_ == nullptr; }
 
  private:
+  void Adopt(BlockPool::Block block, bool small, size_t size);
   void Release();
+  void PoisonConsumed();
 
   BlockPool* pool_;
   BlockPool::Block block_;

@@ -19,8 +19,11 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "absl/base/optimization.h"
+#include "transport/base/check.h"
 #include "transport/io/block_pool.h"
 
 namespace culvert::io {
@@ -51,7 +54,13 @@ class WriteBuffer {
   WriteBuffer& operator=(const WriteBuffer&) = delete;
 
   // Adds n bytes at the end, contiguous and unspecified, and returns where to write them; valid until the next call.
-  uint8_t* Grow(size_t n);
+  uint8_t* Grow(size_t n) {
+    if (ABSL_PREDICT_TRUE(head_ < segments_.size())) {
+      Segment& last = segments_.back();
+      if (ABSL_PREDICT_TRUE(n <= last.capacity_left)) return last.Extend(n, size_);
+    }
+    return GrowElsewhere(n);
+  }
   // Takes back the last `n` bytes of the last Grow.
   void Shrink(size_t n);
 
@@ -67,19 +76,34 @@ class WriteBuffer {
   void Consume(size_t n);
 
  private:
+  static constexpr size_t kNone = static_cast<size_t>(-1);
+
+  // Pieces of one block may be apart, with shared ones between them: the last of them owns the block.
   struct Segment {
-    BlockPool::Block block;         // one of block or shared.owner is set
-    SharedBytes shared;
-    const uint8_t* data = nullptr;  // first byte not yet written
+    BlockPool::Block block;
+    std::shared_ptr<const void> owner;  // of a shared payload
+    uint8_t* data = nullptr;            // first byte not yet written; a shared payload's are never changed
     size_t size = 0;
-    size_t capacity_left = 0;       // room behind data + size in the block
-    bool pooled = false;            // block came from the pool, not from a Grow larger than a pool block
+    size_t capacity_left = 0;           // room behind data + size in `block`
+    bool pooled = false;                // block came from the pool, not from a Grow larger than a pool block
+
+    uint8_t* Extend(size_t n, size_t& total) {
+      uint8_t* const at = data + size;
+      size += n;
+      capacity_left -= n;
+      total += n;
+      return at;
+    }
   };
+
+  uint8_t* GrowElsewhere(size_t n);
   void PopFront();
+  void Compact();
 
   BlockPool* pool_;
   std::vector<Segment> segments_;   // [head_, end): kept as a vector so that steady state allocates nothing
   size_t head_ = 0;
+  size_t filling_ = kNone;          // the segment that owns the block being filled
   size_t size_ = 0;
 };
 

@@ -15,7 +15,7 @@ static std::string Read(std::span<const uint8_t> stream, size_t piece_size) {
     const absl::StatusOr<size_t> taken = reader.Next(piece, &message);
     if (!taken.ok()) return log + taken.status().ToString();
     stream = stream.subspan(*taken);
-    if (message) log.append(message->bytes.begin(), message->bytes.end()).append(message->compressed ? "+" : "-");
+    if (message) log += std::string(message->bytes.begin(), message->bytes.end()) + "+-"[message->compressed];
     if (!message && *taken != piece.size()) std::abort();
     if (reader.held_bytes() > 512) std::abort();
   }

@@ -1,0 +1,73 @@
+#ifndef CULVERT_RPC_CLIENT_CONTEXT_H_
+#define CULVERT_RPC_CLIENT_CONTEXT_H_
+
+// What a client says about one call before it starts, and learns about it afterwards.
+//
+//   culvert::ClientContext context;
+//   context.set_timeout(std::chrono::seconds(1));
+//   absl::StatusOr<Reply> reply = co_await stub.Greet(context, request);
+//
+// One per call, and it outlives the call. Set it up before the call starts; Cancel may come from any thread at any time.
+
+#include <chrono>
+#include <string>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "rpc/metadata.h"
+
+namespace culvert {
+
+namespace rpc {
+class ClientCall;
+}
+
+class ClientContext {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  ClientContext() = default;
+  ClientContext(const ClientContext&) = delete;
+  ClientContext& operator=(const ClientContext&) = delete;
+
+  // Sent with the request.
+  Metadata& metadata() { return metadata_; }
+
+  // The call ends with DEADLINE_EXCEEDED at that time, and the server is told of it in advance. Default: never.
+  void set_deadline(Clock::time_point deadline) { deadline_ = deadline; }
+  void set_timeout(std::chrono::nanoseconds timeout) { deadline_ = Clock::now() + timeout; }
+
+  // Whether the call waits for a connection when there is none, rather than failing with UNAVAILABLE once connecting has failed.
+  void set_wait_for_ready(bool wait) { wait_for_ready_ = wait; }
+
+  // Ends the call with CANCELLED, on both sides, unless it is over. Any thread.
+  void Cancel() ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // --- once the first message or the status has come ---
+
+  const Metadata& initial_metadata() const { return initial_metadata_; }
+  // "ipv4:127.0.0.1:50051"; empty when no connection was made.
+  const std::string& peer() const { return peer_; }
+
+  // --- once the call has ended ---
+
+  const Metadata& trailing_metadata() const { return trailing_metadata_; }
+
+ private:
+  friend class rpc::ClientCall;
+
+  Metadata metadata_;
+  Clock::time_point deadline_ = Clock::time_point::max();
+  bool wait_for_ready_ = false;
+  Metadata initial_metadata_;
+  Metadata trailing_metadata_;
+  std::string peer_;
+
+  absl::Mutex mutex_;
+  rpc::ClientCall* call_ ABSL_GUARDED_BY(mutex_) = nullptr;
+  bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace culvert
+
+#endif  // CULVERT_RPC_CLIENT_CONTEXT_H_

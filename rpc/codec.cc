@@ -1,0 +1,113 @@
+#include "rpc/codec.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "transport/base/strings.h"
+
+namespace culvert::rpc {
+
+namespace {
+
+absl::Status CheckSize(size_t size, size_t max_bytes) {
+  if (size <= max_bytes && size <= UINT32_MAX) return absl::OkStatus();
+  return absl::ResourceExhaustedError(StrCat("message of ", size, " bytes to be sent, the limit is ", max_bytes));
+}
+
+void Serialize(const google::protobuf::MessageLite& message, size_t size, uint8_t* out) {
+  PutPrefix(out, false, static_cast<uint32_t>(size));
+  message.SerializeWithCachedSizesToArray(out + kEnvelopePrefix);
+}
+
+}  // namespace
+
+absl::StatusOr<io::SharedBytes> SerializeMessage(const google::protobuf::MessageLite& message, size_t max_bytes) {
+  const size_t size = message.ByteSizeLong();
+  if (absl::Status fits = CheckSize(size, max_bytes); !fits.ok()) return fits;
+  std::string bytes(kEnvelopePrefix + size, '\0');
+  Serialize(message, size, reinterpret_cast<uint8_t*>(bytes.data()));
+  return io::SharedBytes::FromString(std::move(bytes));
+}
+
+absl::Status SendMessage(http::Exchange& exchange, const google::protobuf::MessageLite& message, bool end, size_t max_bytes) {
+  const size_t size = message.ByteSizeLong();
+  if (absl::Status fits = CheckSize(size, max_bytes); !fits.ok()) return fits;
+  if (uint8_t* out = exchange.TrySendInPlace(kEnvelopePrefix + size, end)) {
+    Serialize(message, size, out);
+    return absl::OkStatus();
+  }
+  std::string bytes(kEnvelopePrefix + size, '\0');
+  Serialize(message, size, reinterpret_cast<uint8_t*>(bytes.data()));
+  exchange.SendData(io::SharedBytes::FromString(std::move(bytes)), end);
+  return absl::OkStatus();
+}
+
+void MessageInput::Lend(std::span<const uint8_t> bytes, bool end) {
+  lent_ = bytes;
+  ended_ = ended_ || end;
+}
+
+void MessageInput::EndLoan() {
+  if (lent_.empty()) return;
+  if (parked_begin_ > 0) {
+    parked_.erase(parked_.begin(), parked_.begin() + static_cast<std::ptrdiff_t>(parked_begin_));
+    parked_begin_ = 0;
+  }
+  parked_.insert(parked_.end(), lent_.begin(), lent_.end());
+  bytes_parked_ += lent_.size();
+  lent_ = {};
+}
+
+size_t MessageInput::Discard() {
+  const size_t held = parked_.size() - parked_begin_ + lent_.size();
+  parked_ = {};
+  parked_begin_ = 0;
+  lent_ = {};
+  return held;
+}
+
+MessageInput::Result MessageInput::Parse(const Message& envelope, google::protobuf::MessageLite& message) {
+  if (envelope.compressed) {
+    error_ = absl::InternalError("message is compressed although no grpc-encoding was agreed on");
+    return Result::kError;
+  }
+  if (!message.ParseFromArray(envelope.bytes.data(), static_cast<int>(envelope.bytes.size()))) {
+    error_ = absl::InternalError(StrCat("message of ", envelope.bytes.size(), " bytes is not a valid ", message.GetTypeName()));
+    return Result::kError;
+  }
+  return Result::kMessage;
+}
+
+MessageInput::Result MessageInput::Next(google::protobuf::MessageLite& message, size_t* consumed) {
+  if (!error_.ok()) return Result::kError;
+  // A message of no bytes is complete with its prefix, so that even nothing more to read may bring one: hence no early way out.
+  while (parked_begin_ < parked_.size() || !lent_.empty()) {
+    const bool from_parked = parked_begin_ < parked_.size();
+    const std::span<const uint8_t> bytes = from_parked ? std::span<const uint8_t>(parked_).subspan(parked_begin_) : lent_;
+    std::optional<Message> envelope;
+    const absl::StatusOr<size_t> taken = envelopes_.Next(bytes, &envelope);
+    if (!taken.ok()) {
+      error_ = taken.status();
+      *consumed += Discard();
+      return Result::kError;
+    }
+    *consumed += *taken;
+    const Result result = envelope ? Parse(*envelope, message) : Result::kNeedMore;
+    if (from_parked) {
+      parked_begin_ += *taken;
+      if (parked_begin_ == parked_.size()) {
+        parked_ = {};
+        parked_begin_ = 0;
+      }
+    } else {
+      lent_ = lent_.subspan(*taken);
+    }
+    if (result != Result::kNeedMore) return result;
+  }
+  if (!ended_) return Result::kNeedMore;
+  if (envelopes_.at_boundary()) return Result::kEnd;
+  error_ = absl::InternalError("the stream ended within a message");
+  return Result::kError;
+}
+
+}  // namespace culvert::rpc

@@ -1,0 +1,71 @@
+#ifndef CULVERT_RPC_CODEC_H_
+#define CULVERT_RPC_CODEC_H_
+
+// Messages to enveloped bytes and back. Everything above this file speaks protobuf messages, everything below it bytes. Pure but for the
+// exchange it sends on.
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "google/protobuf/message_lite.h"
+#include "rpc/envelope.h"
+#include "transport/http/exchange.h"
+
+namespace culvert::rpc {
+
+// Serializes `message` into the connection's output when it can go out now, and otherwise into memory of its own that waits its turn.
+// Answers what went wrong with the message (too large for `max_bytes`), never what happened to the exchange.
+absl::Status SendMessage(http::Exchange& exchange, const google::protobuf::MessageLite& message, bool end, size_t max_bytes);
+
+// The envelope and the message as bytes of their own, for a thread that is not the exchange's.
+absl::StatusOr<io::SharedBytes> SerializeMessage(const google::protobuf::MessageLite& message, size_t max_bytes);
+
+// The messages that arrive on one exchange. Whoever waits for one gets it parsed in place, out of the leased frame; only what nobody
+// waits for is copied, once, into `parked_`, which the flow-control window bounds.
+//
+//   OnData:  input.Lend(bytes, end);  wake the reader, who calls Next as often as it likes;  input.EndLoan();
+class MessageInput {
+ public:
+  explicit MessageInput(size_t max_message_bytes) : envelopes_(max_message_bytes) {}
+
+  enum class Result { kMessage, kNeedMore, kEnd, kError };
+
+  // Bytes of OnData, lent until EndLoan.
+  void Lend(std::span<const uint8_t> bytes, bool end);
+  // Parks what is left of them.
+  void EndLoan();
+  // The peer is done.
+  void End() { ended_ = true; }
+
+  // Parses the next message into `message`. Adds to *consumed the bytes to be paid back to the exchange, in every case.
+  // kEnd: the stream ended between messages. kError: see error().
+  Result Next(google::protobuf::MessageLite& message, size_t* consumed);
+  const absl::Status& error() const { return error_; }
+
+  // Drops everything, and what comes; answers how many bytes are to be paid back.
+  size_t Discard();
+
+  // Bytes of message data copied so far; 0 as long as every message was read in place.
+  size_t bytes_copied() const { return envelopes_.bytes_copied() + bytes_parked_; }
+
+ private:
+  Result Parse(const Message& envelope, google::protobuf::MessageLite& message);
+
+  EnvelopeReader envelopes_;
+  std::span<const uint8_t> lent_;
+  std::vector<uint8_t> parked_;  // [parked_begin_, end): came while nobody read
+  size_t parked_begin_ = 0;
+  size_t bytes_parked_ = 0;
+  bool ended_ = false;
+  absl::Status error_;
+};
+
+}  // namespace culvert::rpc
+
+#endif  // CULVERT_RPC_CODEC_H_

@@ -1,0 +1,150 @@
+#ifndef CULVERT_RPC_SERVER_CALL_H_
+#define CULVERT_RPC_SERVER_CALL_H_
+
+// One call on the server: between the exchange below and a handler above.
+//
+// The part that knows no message type. Subclasses in service.h bind the types and run the handler; there is one per kind of method. A
+// call owns itself: it is gone when its handler has ended and its exchange is released. On its connection's loop only.
+
+#include <asio/bind_cancellation_slot.hpp>
+#include <asio/cancellation_signal.hpp>
+#include <asio/co_spawn.hpp>
+#include <asio/this_coro.hpp>
+#include <exception>
+#include <string_view>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "google/protobuf/message_lite.h"
+#include "rpc/codec.h"
+#include "rpc/server_context.h"
+#include "transport/base/task.h"
+#include "transport/base/waiter.h"
+#include "transport/http/exchange.h"
+#include "transport/io/event_loop.h"
+#include "transport/io/timer_queue.h"
+
+namespace culvert::rpc {
+
+// What a server allows each call.
+struct CallLimits {
+  size_t max_receive_bytes = kDefaultMaxReceiveBytes;
+  size_t max_send_bytes = SIZE_MAX;
+};
+
+class ServerCall : public http::Receiver {
+ public:
+  ServerCall(const ServerCall&) = delete;
+  ServerCall& operator=(const ServerCall&) = delete;
+
+  // Takes the request in: metadata, deadline, and whatever the kind of method does first. `method` outlives the call.
+  void Start(const http::RequestHead& head, std::string_view method, bool end);
+
+  ServerContext& context() { return context_; }
+  http::Exchange& exchange() { return exchange_; }
+
+  // --- for the handler's reader and writer ---
+
+  // True with the next message in `message`; false when the client has sent its last one or the call is over.
+  Task<bool> Read(google::protobuf::MessageLite& message);
+  // Sends `message`; suspends while the client does not keep up. False when the call is over.
+  Task<bool> Write(const google::protobuf::MessageLite& message);
+  void SendInitialMetadata();
+
+ protected:
+  ServerCall(http::Exchange& exchange, const CallLimits& limits);
+  virtual ~ServerCall();
+
+  // Runs the handler. Of a method with one request message, when that has been read into request().
+  virtual void Run() = 0;
+  // Where the one request message goes; null for a method with a stream of them.
+  virtual google::protobuf::MessageLite* request() = 0;
+
+  // The handler has ended: sends the response, if any, and the status; destroys the call.
+  void Finish(const absl::Status& status, const google::protobuf::MessageLite* response);
+
+  // Runs a handler's coroutine; `done` is called with its result, from the loop.
+  template <class R, class Done>
+  void Spawn(Task<R> task, Done done) {
+    running_ = true;
+    asio::co_spawn(exchange_.loop().executor(), Guard<R>(std::move(task)),
+                   asio::bind_cancellation_slot(cancel_.slot(), [done = std::move(done)](std::exception_ptr, R result) mutable {
+                     done(std::move(result));
+                   }));
+  }
+
+  // Runs `f`, a plain handler or the start of a coroutine; what it throws becomes a status.
+  template <class F>
+  auto Guarded(F&& f) -> decltype(f()) {
+    try {
+      return f();
+    } catch (...) {
+      return DescribeException(std::current_exception());
+    }
+  }
+
+ private:
+  // http::Receiver
+  void OnHead(const http::ResponseHead& head, bool end) final;
+  void OnData(std::span<const uint8_t> bytes, bool end) final;
+  void OnTrailers(std::span<const http::HeaderField> trailers) final;
+  void OnWritable() final;
+  void OnClosed(const absl::Status& why, bool unprocessed) final;
+
+  template <class R>
+  static Task<R> Guard(Task<R> task) {
+    // A cancelled handler hears of it from what it awaits, not by an exception at its next co_await.
+    co_await asio::this_coro::throw_if_cancelled(false);
+    std::exception_ptr thrown;
+    try {
+      co_return co_await std::move(task);
+    } catch (...) {
+      thrown = std::current_exception();
+    }
+    co_return DescribeException(thrown);
+  }
+  static absl::Status DescribeException(std::exception_ptr thrown);
+
+  // Runs `f`, which may resume the handler; false when that has destroyed the call.
+  template <class F>
+  bool Survives(F&& f) {
+    bool destroyed = false;
+    bool* const outer = std::exchange(destroyed_, &destroyed);
+    f();
+    if (destroyed) {
+      if (outer != nullptr) *outer = true;
+      return false;
+    }
+    destroyed_ = outer;
+    return true;
+  }
+
+  void ReadOneRequest();
+  void Cancel();
+  void OnDeadline();
+  // Ends the call for a reason of ours, before or while the handler runs.
+  void Fail(const absl::Status& status);
+  void SendStatus(const absl::Status& status);
+  void Destroy();
+
+  http::Exchange& exchange_;
+  const CallLimits& limits_;
+  ServerContext context_;
+  MessageInput input_;
+  base::Waiter readable_;
+  base::Waiter writable_;
+  asio::cancellation_signal cancel_;
+  io::Timer deadline_timer_;
+  bool one_request_ = false;   // the method takes one message
+  bool have_request_ = false;  // and it has come
+  bool request_ended_ = false;
+  bool running_ = false;       // a handler's coroutine will call Finish
+  bool head_sent_ = false;
+  bool* destroyed_ = nullptr;  // to be told of the destruction; see Survives
+  bool over_ = false;          // the status is sent, or the exchange is closed
+};
+
+}  // namespace culvert::rpc
+
+#endif  // CULVERT_RPC_SERVER_CALL_H_

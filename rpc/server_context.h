@@ -1,0 +1,67 @@
+#ifndef CULVERT_RPC_SERVER_CONTEXT_H_
+#define CULVERT_RPC_SERVER_CONTEXT_H_
+
+// What a handler knows of the call it serves, and what it may say beside its messages.
+//
+// Lives as long as the handler runs. Used from the call's event loop, where handlers run.
+
+#include <chrono>
+#include <string>
+#include <string_view>
+
+#include "rpc/metadata.h"
+
+namespace culvert {
+
+class EventLoop;
+namespace rpc {
+class ServerCall;
+}
+
+class ServerContext {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  ServerContext(const ServerContext&) = delete;
+  ServerContext& operator=(const ServerContext&) = delete;
+
+  // The client's custom metadata.
+  const Metadata& metadata() const { return metadata_; }
+
+  // Sent before the first message, or with the status when there is none; changes after that are lost.
+  Metadata& initial_metadata() { return initial_metadata_; }
+  // Sends the initial metadata now rather than with the first message.
+  void SendInitialMetadata();
+  // Sent with the status.
+  Metadata& trailing_metadata() { return trailing_metadata_; }
+
+  // When the client gives up (its grpc-timeout, counted from the request's arrival); Clock::time_point::max() when it never does.
+  Clock::time_point deadline() const { return deadline_; }
+
+  // The client cancelled, its connection is gone, or the deadline has passed. A coroutine handler is then cancelled: its suspended asio operation
+  // ends with operation_aborted, Read and Write answer false, and what it returns is dropped.
+  bool cancelled() const { return cancelled_; }
+
+  // "/package.Service/Method".
+  std::string_view method() const { return method_; }
+  // "ipv4:127.0.0.1:50051".
+  std::string peer() const;
+  // The loop that the call, its connection and its handler live on.
+  EventLoop& loop() const;
+
+ private:
+  friend class rpc::ServerCall;
+  explicit ServerContext(rpc::ServerCall& call) : call_(call) {}
+
+  rpc::ServerCall& call_;
+  std::string_view method_;
+  Metadata metadata_;
+  Metadata initial_metadata_;
+  Metadata trailing_metadata_;
+  Clock::time_point deadline_ = Clock::time_point::max();
+  bool cancelled_ = false;
+};
+
+}  // namespace culvert
+
+#endif  // CULVERT_RPC_SERVER_CONTEXT_H_
