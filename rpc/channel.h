@@ -59,7 +59,7 @@ class Channel final : public std::enable_shared_from_this<Channel> {
  private:
   Channel(std::unique_ptr<EventLoopThreads> threads, EventLoop& loop, ChannelOptions options, std::string authority);
 
-  const std::unique_ptr<EventLoopThreads> threads_;  // null when the loop is the user's
+  std::unique_ptr<EventLoopThreads> threads_;  // null when the loop is the user's
   EventLoop& loop_;
   const ChannelOptions options_;
   const std::string authority_;

@@ -109,7 +109,7 @@ class Framer {
   // answers that error again. A frame that broke a rule is not lent.
   absl::StatusOr<FrameRef> ReadFrame();
 
-  // Bytes fed and not yet parsed (part of a frame, or frames not yet read).
+  // Bytes fed and not yet parsed (part of a frame, or frames not yet read); none after a connection error.
   std::span<const uint8_t> unread() const { return buffer_.unread(); }
   // The stream and header of the frame that the last error was about, for logs and replies.
   const FrameHeader& last_header() const { return frame_.header; }
@@ -118,27 +118,36 @@ class Framer {
   void OnHeaderTableSizeAcked(uint32_t size);
 
  private:
-  // Each parses the payload of one whole frame into frame_.body; the header is in frame_.header.
-  absl::Status ParseData(std::span<const uint8_t> payload);
-  absl::Status ParseHeaders(std::span<const uint8_t> payload);
-  absl::Status ParsePriority(std::span<const uint8_t> payload);
-  absl::Status ParseRstStream(std::span<const uint8_t> payload);
-  absl::Status ParseSettings(std::span<const uint8_t> payload);
-  absl::Status ParsePushPromise(std::span<const uint8_t> payload);
-  absl::Status ParsePing(std::span<const uint8_t> payload);
-  absl::Status ParseGoAway(std::span<const uint8_t> payload);
-  absl::Status ParseWindowUpdate(std::span<const uint8_t> payload);
-  absl::Status ParseContinuation(std::span<const uint8_t> payload);
+  // A header block whose END_HEADERS has not come yet.
+  struct Block {
+    bool open = false;
+    Frame frame;               // HEADERS or PUSH_PROMISE, as its first frame was parsed
+    uint32_t continuations = 0;
+    absl::Status stream_error;  // answered once the block is decoded
+  };
+
+  void EndLease();
+  absl::Status SkipPreface();
+  // What the header alone can break: the length, and the sequence of a header block.
+  absl::Status CheckHeader(const FrameHeader& header) const;
+  // Parses one whole frame into frame_, or goes on with the open block.
+  absl::Status Parse(const FrameHeader& header, std::span<const uint8_t> payload);
+  absl::Status ContinueBlock(const FrameHeader& header, std::span<const uint8_t> fragment);
+  absl::Status DecodeFragment(std::span<const uint8_t> fragment, bool end);
+  FrameRef Lend();
+  absl::Status Fail(absl::Status status);
 
   io::ReadBuffer buffer_;
-  Options options_;
+  const Options options_;
   hpack::Decoder decoder_;
   bool reuse_;
+  bool preface_expected_;
   uint64_t generation_ = 0;
   Frame frame_;
   http::HeaderList fields_;
   std::vector<Setting> settings_;
-  // (the implementer adds what is missing: the merge state, the sticky connection error, the preface's progress)
+  Block block_;
+  absl::Status broken_;  // the connection error, once there was one
 };
 
 }  // namespace culvert::frame

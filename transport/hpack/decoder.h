@@ -24,7 +24,8 @@ class Decoder {
     size_t max_fields = 256;
   };
 
-  // `max_table_size`: SETTINGS_HEADER_TABLE_SIZE as we advertise it.
+  // `max_table_size`: what the peer's encoder may use from its first block on. Below the default of 4096 that block must begin with a size
+  // update (RFC 7541 4.2), so a smaller SETTINGS_HEADER_TABLE_SIZE is set once the peer has acknowledged it.
   explicit Decoder(uint32_t max_table_size);
   ~Decoder();
   Decoder(const Decoder&) = delete;
@@ -35,13 +36,13 @@ class Decoder {
   void StartBlock(http::HeaderList& out, const Limits& limits);
 
   // Decodes one fragment; `end` marks the block's last. The error is a decoding error of RFC 7541, as text without values: a
-  // COMPRESSION_ERROR for the connection. After an error the decoder must not be used again.
+  // COMPRESSION_ERROR for the connection. After an error the decoder must not be used again. A name or value above 64 KiB is one too.
   absl::Status Decode(std::span<const uint8_t> fragment, bool end);
 
   // Whether fields of the current block were dropped for a limit.
   bool truncated() const { return truncated_; }
 
-  // The peer has acknowledged a new SETTINGS_HEADER_TABLE_SIZE.
+  // The peer has acknowledged a new SETTINGS_HEADER_TABLE_SIZE. Not within a block.
   void SetMaxTableSize(uint32_t size);
 
  private:

@@ -55,7 +55,7 @@ size_t Encoder::Bound(std::span<const http::HeaderField> fields) const {
 
 size_t Encoder::Encode(std::span<const http::HeaderField> fields, std::span<uint8_t> out) {
   size_t size = 0;
-  while (!fields.empty()) {
+  do {  // at least once: a size update is due even before no fields
     std::array<nghttp2_nv, kGroup> group;
     const size_t count = std::min(fields.size(), kGroup);
     for (size_t i = 0; i < count; ++i) {
@@ -68,7 +68,7 @@ size_t Encoder::Encode(std::span<const http::HeaderField> fields, std::span<uint
     CULVERT_CHECK(written >= 0, "HPACK encoding failed: out of room or out of memory");
     size += static_cast<size_t>(written);
     fields = fields.subspan(count);
-  }
+  } while (!fields.empty());
   return size;
 }
 

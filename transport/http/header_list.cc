@@ -58,7 +58,7 @@ char* HeaderList::Allocate(size_t n) {
 
 void HeaderList::Add(std::string_view name, std::string_view value, bool sensitive) {
   char* at = Allocate(name.size() + value.size());
-  std::memcpy(at, name.data(), name.size());
+  if (!name.empty()) std::memcpy(at, name.data(), name.size());
   if (!value.empty()) std::memcpy(at + name.size(), value.data(), value.size());
   fields_.push_back({{at, name.size()}, {at + name.size(), value.size()}, sensitive});
   list_size_ += FieldSize(name, value);

@@ -66,7 +66,7 @@ const char* ChunkedDecoder::OnSizeByte(uint8_t c) {
   return nullptr;
 }
 
-ChunkedDecoder::Step ChunkedDecoder::Next(std::span<const uint8_t> unread) {
+ChunkedDecoder::Step ChunkedDecoder::Next(std::span<const uint8_t> unread, size_t most_data) {
   size_t at = 0;
   for (;;) {
     if (state_ == State::kTrailers) return ReadTrailers(unread.subspan(at), at);
@@ -74,7 +74,8 @@ ChunkedDecoder::Step ChunkedDecoder::Next(std::span<const uint8_t> unread) {
     if (state_ == State::kError) return {Kind::kError, at, {}};
     if (at == unread.size()) return {Kind::kNeedMore, at, {}};
     if (state_ == State::kData) {
-      const auto n = static_cast<size_t>(std::min<uint64_t>(left_, unread.size() - at));
+      const auto n = static_cast<size_t>(std::min<uint64_t>({left_, unread.size() - at, most_data}));
+      if (n == 0) return {Kind::kNeedMore, at, {}};
       left_ -= n;
       if (left_ == 0) state_ = State::kDataCr;
       return {Kind::kData, at + n, unread.subspan(at, n)};

@@ -14,6 +14,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string_view>
 
 #include "absl/status/status.h"
 #include "transport/http/header_list.h"
@@ -40,8 +41,9 @@ class ChunkedDecoder {
 
   explicit ChunkedDecoder(ChunkedLimits limits = {}) : limits_(limits) {}
 
-  // `unread` goes on where the last call's consumed bytes ended. kEnd and kError are final until Reset.
-  Step Next(std::span<const uint8_t> unread);
+  // `unread` goes on where the last call's consumed bytes ended. At most `most_data` bytes of data are taken at once; with 0 it stops in front
+  // of them (kNeedMore), but still finds the end. kEnd and kError are final until Reset.
+  Step Next(std::span<const uint8_t> unread, size_t most_data = static_cast<size_t>(-1));
   void Reset();
 
   // After kEnd, until Reset.
@@ -76,6 +78,7 @@ size_t WriteChunkHeader(uint64_t n, uint8_t* at);
 void AppendChunkHeader(uint64_t n, io::WriteBuffer& out);
 inline constexpr std::string_view kChunkEnd = "\r\n";
 inline constexpr std::string_view kLastChunk = "0\r\n";
+inline constexpr std::string_view kEndOfChunks = "0\r\n\r\n";  // without trailers
 
 }  // namespace culvert::http1
 

@@ -1,0 +1,350 @@
+#include "rpc/client_call.h"
+
+#include <asio/use_awaitable.hpp>
+
+#include "absl/container/inlined_vector.h"
+#include "rpc/path.h"
+#include "rpc/status.h"
+#include "rpc/timeout.h"
+#include "transport/base/check.h"
+#include "transport/base/strings.h"
+
+namespace culvert {
+
+void ClientContext::Cancel() {
+  absl::MutexLock lock(&mutex_);
+  cancelled_ = true;
+  if (call_ != nullptr) call_->Cancel();
+}
+
+namespace rpc {
+
+ClientCall::ClientCall(std::shared_ptr<Channel> channel, std::string_view path, ClientContext& context)
+    : channel_(std::move(channel)),
+      path_(path),
+      context_(&context),
+      input_(channel_->options().max_receive_bytes),
+      deadline_timer_(channel_->loop().timers(), [](void* self) { static_cast<ClientCall*>(self)->OnDeadline(); }, this) {}
+
+ClientCall::~ClientCall() = default;
+
+void ClientCall::StartUnary(base::Ref<ClientCall> call, const google::protobuf::MessageLite& request) {
+  if (call->loop().RunsHere()) {
+    call->in_initiation_ = true;
+    call->Begin();
+    call->Send(request, true);
+    call->in_initiation_ = false;
+    return;
+  }
+  absl::StatusOr<io::SharedBytes> bytes = SerializeMessage(request, call->channel_->options().max_send_bytes);
+  call->loop().Post([call, bytes = std::move(bytes)]() mutable {
+    call->Begin();
+    if (!bytes.ok()) return call->Fail(bytes.status());
+    call->SendBytes(*std::move(bytes), true);
+  });
+}
+
+void ClientCall::Cancel() {
+  loop().Post([self = base::Ref<ClientCall>(this)] { self->Fail(absl::CancelledError("the call was cancelled by the client")); });
+}
+
+void ClientCall::Begin() {
+  self_ = base::Ref<ClientCall>(this);
+  {
+    absl::MutexLock lock(&context_->mutex_);
+    if (context_->cancelled_) status_ = absl::CancelledError("the call was cancelled before it started");
+    context_->call_ = this;
+  }
+  if (!status_.ok()) return Over(std::move(status_));
+  if (context_->deadline_ != ClientContext::Clock::time_point::max()) {
+    if (context_->deadline_ <= ClientContext::Clock::now()) return OnDeadline();
+    deadline_timer_.Start(context_->deadline_);
+  }
+  waiting_for_session_ = true;
+  channel_->connection().Request(*this, context_->wait_for_ready_);
+}
+
+void ClientCall::OnSession() {
+  client::Connection& connection = channel_->connection();
+  waiting_for_session_ = false;
+  absl::InlinedVector<http::HeaderField, 8> fields;
+  fields.push_back({"content-type", "application/grpc"});
+  fields.push_back({"te", "trailers"});
+  fields.push_back({"user-agent", channel_->user_agent()});
+  char timeout[kMaxTimeoutText];
+  if (context_->deadline_ != ClientContext::Clock::time_point::max()) {
+    const auto left = context_->deadline_ - ClientContext::Clock::now();
+    fields.push_back({"grpc-timeout", {timeout, AppendTimeout(absl::FromChrono(left), timeout)}});
+  }
+  http::HeaderList metadata;
+  if (!context_->metadata_.empty()) {
+    context_->metadata_.AppendTo(metadata);
+    fields.insert(fields.end(), metadata.begin(), metadata.end());
+  }
+  context_->peer_ = connection.peer();
+  exchange_ = &connection.Open(
+      {.method = "POST", .scheme = "http", .authority = channel_->authority(), .path = path_, .protocol = {}, .fields = fields}, *this, false);
+  if (pending_) {
+    exchange_->SendData(*std::move(pending_), pending_end_);
+    pending_.reset();
+  } else if (pending_end_) {
+    exchange_->SendData({}, true);
+  } else {
+    OnRoom();
+  }
+}
+
+void ClientCall::OnNoSession(const absl::Status& why) {
+  waiting_for_session_ = false;
+  Over(why);
+}
+
+void ClientCall::Send(const google::protobuf::MessageLite& message, bool end) {
+  if (over_) return;
+  const size_t max_bytes = channel_->options().max_send_bytes;
+  if (exchange_ != nullptr) {
+    if (const absl::Status sent = SendMessage(*exchange_, message, end, max_bytes); !sent.ok()) Fail(sent);
+    return;
+  }
+  absl::StatusOr<io::SharedBytes> bytes = SerializeMessage(message, max_bytes);
+  if (!bytes.ok()) return Fail(bytes.status());
+  SendBytes(*std::move(bytes), end);
+}
+
+void ClientCall::SendBytes(io::SharedBytes bytes, bool end) {
+  if (over_) return;
+  if (exchange_ != nullptr) return exchange_->SendData(std::move(bytes), end);
+  CULVERT_DCHECK(!pending_, "a second message sent before there was room");
+  pending_ = std::move(bytes);
+  pending_end_ = end;
+}
+
+void ClientCall::EndRequests() {
+  if (over_) return;
+  if (exchange_ != nullptr) return exchange_->SendData({}, true);
+  pending_end_ = true;
+}
+
+void ClientCall::OnHead(const http::ResponseHead& head, bool end) {
+  http_status_ = head.status;
+  std::string_view content_type;
+  for (const http::HeaderField& field : head.fields) {
+    if (field.name == "content-type") content_type = field.value;
+  }
+  if (!ParseMessageFormat(content_type)) {
+    const absl::StatusCode code = StatusCodeFromHttp(head.status);
+    return Fail(absl::Status(head.status == 200 ? absl::StatusCode::kUnknown : code,
+                             StrCat("the server answered HTTP status ", head.status, " with content-type '", content_type, "', not gRPC")));
+  }
+  if (end) return FinishFromTrailers(head.fields);
+  if (const absl::Status read = context_->initial_metadata_.AssignFromFields(head.fields); !read.ok()) Fail(read);
+}
+
+void ClientCall::OnData(std::span<const uint8_t> bytes, bool end) {
+  const base::Ref<ClientCall> keep(this);
+  if (over_) return;
+  input_.Lend(bytes, end);
+  OnInput();
+  input_.EndLoan();
+  if (end && !over_) FinishFromTrailers({});
+}
+
+void ClientCall::OnTrailers(std::span<const http::HeaderField> trailers) { FinishFromTrailers(trailers); }
+
+void ClientCall::FinishFromTrailers(std::span<const http::HeaderField> fields) {
+  if (over_) return;
+  if (const absl::Status read = context_->trailing_metadata_.AssignFromFields(fields); !read.ok()) return Fail(read);
+  Over(StatusFromTrailers(fields, http_status_));
+}
+
+void ClientCall::OnWritable() {
+  const base::Ref<ClientCall> keep(this);
+  if (!over_) OnRoom();
+}
+
+void ClientCall::OnClosed(const absl::Status& why, bool) { Over(why); }
+
+void ClientCall::OnDeadline() { Fail(absl::DeadlineExceededError("the call's deadline has passed")); }
+
+void ClientCall::Fail(const absl::Status& status) {
+  if (over_) return;
+  PayBack(input_.Discard());
+  if (exchange_ != nullptr) exchange_->Reset(absl::StatusCode::kCancelled);
+  Over(status);
+}
+
+void ClientCall::Over(absl::Status status) {
+  if (over_) return;
+  over_ = true;
+  status_ = std::move(status);
+  deadline_timer_.Cancel();
+  if (waiting_for_session_) channel_->connection().Forget(*this);
+  waiting_for_session_ = false;
+  input_.End();
+  if (http::Exchange* exchange = std::exchange(exchange_, nullptr)) exchange->Release();
+  pending_.reset();
+  {
+    absl::MutexLock lock(&context_->mutex_);
+    context_->call_ = nullptr;
+  }
+  context_ = nullptr;
+  const base::Ref<ClientCall> self = std::move(self_);
+  OnOver();
+}
+
+// --- streams ---
+
+base::Ref<ClientStreamCall> ClientStreamCall::Start(const std::shared_ptr<Channel>& channel, std::string_view path, ClientContext& context) {
+  base::Ref<ClientStreamCall> call(new ClientStreamCall(channel, path, context));
+  call->OnLoop([call] { call->Begin(); });
+  return call;
+}
+
+base::Ref<ClientStreamCall> ClientStreamCall::StartWithRequest(const std::shared_ptr<Channel>& channel, std::string_view path,
+                                                               ClientContext& context, const google::protobuf::MessageLite& request) {
+  base::Ref<ClientStreamCall> call(new ClientStreamCall(channel, path, context));
+  call->writes_done_ = true;
+  StartUnary(base::Ref<ClientCall>(call.get()), request);
+  return call;
+}
+
+void ClientStreamCall::WritesDone() {
+  OnLoop([self = base::Ref<ClientStreamCall>(this)] {
+    if (!std::exchange(self->writes_done_, true)) self->EndRequests();
+  });
+}
+
+void ClientStreamCall::Abandon() {
+  OnLoop([self = base::Ref<ClientStreamCall>(this)] {
+    self->abandoned_ = true;
+    if (!self->over()) self->Fail(absl::CancelledError("the call was abandoned before it finished"));
+  });
+}
+
+Task<bool> ClientStreamCall::ReadTask(base::Ref<ClientStreamCall> self, google::protobuf::MessageLite& message) {
+  if (!self->loop().RunsHere()) co_return co_await self->InitiateRead(message, asio::use_awaitable);
+  size_t consumed = 0;
+  const MessageInput::Result result = self->input().Next(message, &consumed);
+  self->PayBack(consumed);
+  switch (result) {
+    case MessageInput::Result::kMessage:
+      co_return true;
+    case MessageInput::Result::kEnd:
+      co_return false;
+    case MessageInput::Result::kError:
+      self->Fail(self->input().error());
+      co_return false;
+    case MessageInput::Result::kNeedMore:
+      break;
+  }
+  co_return co_await self->InitiateRead(message, asio::use_awaitable);
+}
+
+Task<bool> ClientStreamCall::WriteTask(base::Ref<ClientStreamCall> self, const google::protobuf::MessageLite& message) {
+  if (!self->loop().RunsHere()) co_return co_await self->InitiateWrite(message, asio::use_awaitable);
+  if (self->over() || self->writes_done_) co_return false;
+  self->Send(message, false);
+  if (self->over()) co_return false;
+  if (self->writable()) co_return true;
+  co_return co_await self->WaitForRoom(asio::use_awaitable);
+}
+
+void ClientStreamCall::StartRead(google::protobuf::MessageLite& message, Completion<bool> done) {
+  CULVERT_DCHECK(!reading_, "two reads at once on one stream");
+  target_ = &message;
+  reading_ = std::move(done);
+  if (!delivering_) ScheduleDeliver();  // in case there is something already
+}
+
+void ClientStreamCall::StartWrite(absl::StatusOr<io::SharedBytes> bytes, Completion<bool> done) {
+  CULVERT_DCHECK(!writing_, "two writes at once on one stream");
+  if (!bytes.ok()) Fail(bytes.status());
+  const bool sent = !over() && !writes_done_;
+  if (sent) SendBytes(*std::move(bytes), false);
+  if (sent && !writable()) {
+    writing_ = std::move(done);
+    return;
+  }
+  loop().Post([done = std::move(done), sent]() mutable { done(sent); });
+}
+
+void ClientStreamCall::StartFinish(Completion<absl::Status> done) {
+  CULVERT_DCHECK(!finishing_, "Finish called twice");
+  finishing_ = std::move(done);
+  ScheduleDeliver();
+}
+
+void ClientStreamCall::StartFinishWithResponse(google::protobuf::MessageLite* response, Completion<absl::Status> done) {
+  response_ = response;
+  StartFinish(std::move(done));
+}
+
+void ClientStreamCall::OnInput() { Deliver(); }
+
+void ClientStreamCall::OnRoom() {
+  if (!writing_ || !writable()) return;
+  auto done = std::move(writing_);
+  writing_ = nullptr;
+  done(true);
+}
+
+void ClientStreamCall::OnOver() {
+  // From the loop: the end may have come from within the user's own operation.
+  loop().Post([self = base::Ref<ClientStreamCall>(this)] {
+    if (auto done = std::exchange(self->writing_, nullptr)) done(false);
+  });
+  ScheduleDeliver();
+}
+
+void ClientStreamCall::ScheduleDeliver() {
+  if (std::exchange(deliver_scheduled_, true)) return;
+  loop().Post([self = base::Ref<ClientStreamCall>(this)] {
+    self->deliver_scheduled_ = false;
+    self->Deliver();
+  });
+}
+
+void ClientStreamCall::Deliver() {
+  if (delivering_) return;
+  delivering_ = true;
+  bool broken = false;
+  while (reading_ && !broken) {
+    size_t consumed = 0;
+    const MessageInput::Result result = input().Next(*target_, &consumed);
+    PayBack(consumed);
+    if (result == MessageInput::Result::kNeedMore && !over()) break;
+    broken = result == MessageInput::Result::kError;
+    auto done = std::move(reading_);
+    reading_ = nullptr;
+    done(result == MessageInput::Result::kMessage);
+  }
+  while (finishing_ && response_ != nullptr && !broken) {
+    size_t consumed = 0;
+    const MessageInput::Result result = input().Next(*response_, &consumed);
+    PayBack(consumed);
+    broken = result == MessageInput::Result::kError;
+    if (result != MessageInput::Result::kMessage) break;
+    if (std::exchange(response_received_, true)) {
+      delivering_ = false;
+      return Fail(absl::InternalError("the response has more than one message"));
+    }
+  }
+  delivering_ = false;
+  if (broken && !over()) return Fail(input().error());
+  if (discarding()) PayBack(input().Discard());
+  if (over() && finishing_ && !reading_) CompleteFinish();
+}
+
+void ClientStreamCall::CompleteFinish() {
+  auto done = std::move(finishing_);
+  finishing_ = nullptr;
+  absl::Status outcome = status();
+  if (outcome.ok() && response_ != nullptr && !response_received_) {
+    outcome = absl::InternalError("the call ended with OK and without a response message");
+  }
+  response_ = nullptr;
+  done(std::move(outcome));
+}
+
+}  // namespace rpc
+}  // namespace culvert

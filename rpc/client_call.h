@@ -1,0 +1,299 @@
+#ifndef CULVERT_RPC_CLIENT_CALL_H_
+#define CULVERT_RPC_CLIENT_CALL_H_
+
+// One call on the client: between a stub above and an exchange below.
+//
+// ClientCall is what all kinds share: waiting for a session, the request's head, the deadline, cancellation, and the status. ClientUnaryCall
+// is one operation; ClientStreamCall is what the streaming objects of stub.h hold. Everything happens on the channel's loop; operations begun
+// on other threads are posted there. A call keeps itself alive until it is over.
+
+#include <asio/associated_cancellation_slot.hpp>
+#include <asio/async_result.hpp>
+#include <asio/use_awaitable.hpp>
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "google/protobuf/message_lite.h"
+#include "rpc/channel.h"
+#include "rpc/client_context.h"
+#include "rpc/codec.h"
+#include "rpc/completion.h"
+#include "transport/base/ref.h"
+#include "transport/base/task.h"
+#include "transport/client/connection.h"
+#include "transport/http/exchange.h"
+#include "transport/io/timer_queue.h"
+
+namespace culvert::rpc {
+
+class ClientCall : public base::RefCounted, public http::Receiver, public client::SessionWaiter {
+ public:
+  // Starts a call with one request message, from any thread. `request` is serialized before this returns.
+  static void StartUnary(base::Ref<ClientCall> call, const google::protobuf::MessageLite& request);
+
+  // Ends the call with CANCELLED. Any thread.
+  void Cancel();
+
+ protected:
+  ClientCall(std::shared_ptr<Channel> channel, std::string_view path, ClientContext& context);
+  ~ClientCall() override;
+
+  // Bytes of messages are in input(), lent: read what is wanted.
+  virtual void OnInput() = 0;
+  // There is room again for what waited to be sent.
+  virtual void OnRoom() = 0;
+  // The call is over and status() final. Called once, possibly from within Begin: see in_initiation().
+  virtual void OnOver() = 0;
+
+  EventLoop& loop() { return channel_->loop(); }
+  const Channel& channel() const { return *channel_; }
+  MessageInput& input() { return input_; }
+  const absl::Status& status() const { return status_; }
+  bool over() const { return over_; }
+  bool in_initiation() const { return in_initiation_; }
+
+  // On the loop, once: asks for a session.
+  void Begin();
+  // On the loop. One message at a time waits for the session; after that the exchange queues.
+  void Send(const google::protobuf::MessageLite& message, bool end);
+  void SendBytes(io::SharedBytes bytes, bool end);
+  void EndRequests();
+  // Whether another message may be sent without growing a queue.
+  bool writable() const { return exchange_ != nullptr && exchange_->writable(); }
+  void PayBack(size_t bytes) {
+    if (exchange_ != nullptr && bytes != 0) exchange_->Consumed(bytes);
+  }
+  // Ends the call with `status`, whatever the peer says.
+  void Fail(const absl::Status& status);
+
+  // Wraps a user's handler: its cancellation slot cancels the call.
+  template <class R, class Handler>
+  Completion<R> Bind(Handler handler) {
+    auto slot = asio::get_associated_cancellation_slot(handler);
+    if (!slot.is_connected()) return MakeCompletion<R>(loop(), std::move(handler));
+    slot.assign([self = base::Ref<ClientCall>(this)](asio::cancellation_type_t) { self->Cancel(); });
+    return [slot, completion = MakeCompletion<R>(loop(), std::move(handler))](R result) mutable {
+      slot.clear();
+      completion(std::move(result));
+    };
+  }
+
+ private:
+  // http::Receiver
+  void OnHead(const http::ResponseHead& head, bool end) final;
+  void OnData(std::span<const uint8_t> bytes, bool end) final;
+  void OnTrailers(std::span<const http::HeaderField> trailers) final;
+  void OnWritable() final;
+  void OnClosed(const absl::Status& why, bool unprocessed) final;
+  // client::SessionWaiter
+  void OnSession() final;
+  void OnNoSession(const absl::Status& why) final;
+
+  void OnDeadline();
+  void FinishFromTrailers(std::span<const http::HeaderField> fields);
+  void Over(absl::Status status);
+
+  const std::shared_ptr<Channel> channel_;
+  const std::string_view path_;
+  ClientContext* context_;  // null once over
+  base::Ref<ClientCall> self_;
+  http::Exchange* exchange_ = nullptr;
+  MessageInput input_;
+  io::Timer deadline_timer_;
+  absl::Status status_;
+  std::optional<io::SharedBytes> pending_;  // waits for the session
+  bool pending_end_ = false;
+  int http_status_ = 0;
+  bool waiting_for_session_ = false;
+  bool in_initiation_ = false;
+  bool over_ = false;
+};
+
+template <class Response, class Handler>
+class ClientUnaryCall final : public ClientCall {
+ public:
+  ClientUnaryCall(std::shared_ptr<Channel> channel, std::string_view path, ClientContext& context, Handler handler)
+      : ClientCall(std::move(channel), path, context), completion_(Bind<absl::StatusOr<Response>>(std::move(handler))) {}
+
+ private:
+  void OnInput() override {
+    size_t consumed = 0;
+    const MessageInput::Result result = input().Next(response_, &consumed);
+    PayBack(consumed);
+    if (result == MessageInput::Result::kMessage) {
+      if (received_) return Fail(absl::InternalError("the response has more than one message"));
+      received_ = true;
+      OnInput();  // to the end of what has come
+    } else if (result == MessageInput::Result::kError) {
+      Fail(input().error());
+    }
+  }
+  void OnRoom() override {}
+  void OnOver() override {
+    absl::StatusOr<Response> result = status();
+    if (status().ok()) {
+      if (received_) {
+        result = std::move(response_);
+      } else {
+        result = absl::InternalError("the call ended with OK and without a response message");
+      }
+    }
+    if (!in_initiation()) return completion_(std::move(result));
+    loop().Post([completion = std::move(completion_), result = std::move(result)]() mutable { completion(std::move(result)); });
+  }
+
+  Completion<absl::StatusOr<Response>> completion_;
+  Response response_;
+  bool received_ = false;
+};
+
+class ClientStreamCall final : public ClientCall {
+ public:
+  static base::Ref<ClientStreamCall> Start(const std::shared_ptr<Channel>& channel, std::string_view path, ClientContext& context);
+  static base::Ref<ClientStreamCall> StartWithRequest(const std::shared_ptr<Channel>& channel, std::string_view path, ClientContext& context,
+                                                      const google::protobuf::MessageLite& request);
+
+  template <class Token>
+  auto AsyncRead(google::protobuf::MessageLite& message, Token&& token) {
+    if constexpr (std::is_same_v<std::decay_t<Token>, asio::use_awaitable_t<>>) {
+      return ReadTask(base::Ref<ClientStreamCall>(this), message);
+    } else {
+      return InitiateRead(message, std::forward<Token>(token));
+    }
+  }
+  template <class Token>
+  auto AsyncWrite(const google::protobuf::MessageLite& message, Token&& token) {
+    if constexpr (std::is_same_v<std::decay_t<Token>, asio::use_awaitable_t<>>) {
+      return WriteTask(base::Ref<ClientStreamCall>(this), message);
+    } else {
+      return InitiateWrite(message, std::forward<Token>(token));
+    }
+  }
+  void WritesDone();
+  template <class Token>
+  auto AsyncFinish(Token&& token) {
+    return asio::async_initiate<Token, void(absl::Status)>(
+        [](auto handler, ClientStreamCall* call) {
+          call->OnLoop([self = base::Ref<ClientStreamCall>(call), done = call->Bind<absl::Status>(std::move(handler))]() mutable {
+            self->StartFinish(std::move(done));
+          });
+        },
+        token, this);
+  }
+  template <class Response, class Token>
+  auto AsyncFinishWithResponse(Token&& token) {
+    return asio::async_initiate<Token, void(absl::StatusOr<Response>)>(
+        [](auto handler, ClientStreamCall* call) {
+          auto response = std::make_unique<Response>();
+          Response* message = response.get();
+          auto done = call->Bind<absl::StatusOr<Response>>(std::move(handler));
+          Completion<absl::Status> finish = [response = std::move(response), done = std::move(done)](absl::Status status) mutable {
+            if (status.ok()) return done(std::move(*response));
+            done(std::move(status));
+          };
+          call->OnLoop([self = base::Ref<ClientStreamCall>(call), message, finish = std::move(finish)]() mutable {
+            self->StartFinishWithResponse(message, std::move(finish));
+          });
+        },
+        token, this);
+  }
+
+  // Nobody will use the call any more: cancels it unless it is over. Any thread.
+  void Abandon();
+
+ private:
+  using ClientCall::ClientCall;
+
+  // What the first Read or Write begins is not to be completed within its initiation; a coroutine, which checks first, need not care.
+  static Task<bool> ReadTask(base::Ref<ClientStreamCall> self, google::protobuf::MessageLite& message);
+  static Task<bool> WriteTask(base::Ref<ClientStreamCall> self, const google::protobuf::MessageLite& message);
+
+  template <class Token>
+  auto InitiateRead(google::protobuf::MessageLite& message, Token&& token) {
+    return asio::async_initiate<Token, void(bool)>(
+        [](auto handler, ClientStreamCall* call, google::protobuf::MessageLite* message) {
+          call->OnLoop([self = base::Ref<ClientStreamCall>(call), message, done = call->Bind<bool>(std::move(handler))]() mutable {
+            self->StartRead(*message, std::move(done));
+          });
+        },
+        token, this, &message);
+  }
+  template <class Token>
+  auto InitiateWrite(const google::protobuf::MessageLite& message, Token&& token) {
+    return asio::async_initiate<Token, void(bool)>(
+        [](auto handler, ClientStreamCall* call, const google::protobuf::MessageLite* message) {
+          absl::StatusOr<io::SharedBytes> bytes = SerializeMessage(*message, call->channel().options().max_send_bytes);
+          call->OnLoop([self = base::Ref<ClientStreamCall>(call), bytes = std::move(bytes),
+                        done = call->Bind<bool>(std::move(handler))]() mutable { self->StartWrite(std::move(bytes), std::move(done)); });
+        },
+        token, this, &message);
+  }
+  // For WriteTask, once the message has been sent.
+  template <class Token>
+  auto WaitForRoom(Token&& token) {
+    return asio::async_initiate<Token, void(bool)>(
+        [](auto handler, ClientStreamCall* call) { call->writing_ = call->Bind<bool>(std::move(handler)); }, token, this);
+  }
+
+  template <class F>
+  void OnLoop(F&& f) {
+    if (loop().RunsHere()) return f();
+    loop().Post(std::forward<F>(f));
+  }
+
+  void StartRead(google::protobuf::MessageLite& message, Completion<bool> done);
+  void StartWrite(absl::StatusOr<io::SharedBytes> bytes, Completion<bool> done);
+  void StartFinish(Completion<absl::Status> done);
+  void StartFinishWithResponse(google::protobuf::MessageLite* response, Completion<absl::Status> done);
+
+  void OnInput() override;
+  void OnRoom() override;
+  void OnOver() override;
+  // Completes the read under way, and those that its completion begins, as long as there is something to answer.
+  void Deliver();
+  void ScheduleDeliver();
+  void CompleteFinish();
+  // Reads and drops, for Finish: nobody reads any more.
+  bool discarding() const { return finishing_ && response_ == nullptr && !reading_; }
+
+  google::protobuf::MessageLite* target_ = nullptr;    // of reading_
+  Completion<bool> reading_;
+  Completion<bool> writing_;
+  Completion<absl::Status> finishing_;
+  google::protobuf::MessageLite* response_ = nullptr;  // of a client-streaming call that finishes
+  bool response_received_ = false;
+  bool delivering_ = false;
+  bool deliver_scheduled_ = false;
+  bool writes_done_ = false;
+  bool abandoned_ = false;
+};
+
+// Sole owner of a call's streaming side.
+class StreamHandle {
+ public:
+  explicit StreamHandle(base::Ref<ClientStreamCall> call) : call_(std::move(call)) {}
+  StreamHandle(StreamHandle&&) noexcept = default;
+  StreamHandle& operator=(StreamHandle&& other) noexcept {
+    if (this != &other) {
+      if (call_) call_->Abandon();
+      call_ = std::move(other.call_);
+    }
+    return *this;
+  }
+  ~StreamHandle() {
+    if (call_) call_->Abandon();
+  }
+  ClientStreamCall* operator->() const { return call_.get(); }
+
+ private:
+  base::Ref<ClientStreamCall> call_;
+};
+
+}  // namespace culvert::rpc
+
+#endif  // CULVERT_RPC_CLIENT_CALL_H_

@@ -1,0 +1,49 @@
+#ifndef CULVERT_RPC_COMPLETION_H_
+#define CULVERT_RPC_COMPLETION_H_
+
+// A user's completion handler, ready to be called from the channel's loop: it runs on its associated executor, which is kept busy until then,
+// or right here when that is the loop itself or when it has none.
+
+#include <asio/any_io_executor.hpp>
+#include <asio/associated_executor.hpp>
+#include <asio/dispatch.hpp>
+#include <asio/executor_work_guard.hpp>
+#include <type_traits>
+#include <utility>
+
+#include "absl/functional/any_invocable.h"
+#include "transport/io/event_loop.h"
+
+namespace culvert::rpc {
+
+template <class R>
+using Completion = absl::AnyInvocable<void(R)>;
+
+template <class Executor>
+bool RunsOn(const Executor& executor, EventLoop& loop) {
+  if constexpr (std::is_same_v<Executor, EventLoop::Executor>) {
+    return executor == loop.executor();
+  } else if constexpr (std::is_same_v<Executor, asio::any_io_executor>) {
+    const auto* target = executor.template target<EventLoop::Executor>();
+    return target != nullptr && *target == loop.executor();
+  } else {
+    return false;
+  }
+}
+
+template <class R, class Handler>
+Completion<R> MakeCompletion(EventLoop& loop, Handler handler) {
+  auto executor = asio::get_associated_executor(handler, loop.executor());
+  if (RunsOn(executor, loop)) {
+    return [handler = std::move(handler)](R result) mutable { std::move(handler)(std::move(result)); };
+  }
+  return [handler = std::move(handler), work = asio::make_work_guard(executor)](R result) mutable {
+    asio::dispatch(work.get_executor(),
+                   [handler = std::move(handler), result = std::move(result)]() mutable { std::move(handler)(std::move(result)); });
+    work.reset();
+  };
+}
+
+}  // namespace culvert::rpc
+
+#endif  // CULVERT_RPC_COMPLETION_H_

@@ -1,0 +1,31 @@
+#ifndef CULVERT_TESTS_SUPPORT_ALLOCATION_COUNTER_ALLOCATION_COUNTER_H_
+#define CULVERT_TESTS_SUPPORT_ALLOCATION_COUNTER_ALLOCATION_COUNTER_H_
+
+// How often the calling thread has asked the heap for memory. Linking this in replaces the program's operator new and, where no
+// sanitizer has a malloc of its own, malloc, calloc and realloc.
+//
+//   const AllocationCounter counter;
+//   framer.ReadFrame();
+//   EXPECT_EQ(counter.Count(), 0);
+
+#include <cstdint>
+
+namespace culvert::testing {
+
+class AllocationCounter {
+ public:
+  AllocationCounter() : begin_(Total()) {}
+
+  // Since this counter was made, on its thread.
+  uint64_t Count() const { return Total() - begin_; }
+
+  // Since the thread began.
+  static uint64_t Total();
+
+ private:
+  uint64_t begin_;
+};
+
+}  // namespace culvert::testing
+
+#endif  // CULVERT_TESTS_SUPPORT_ALLOCATION_COUNTER_ALLOCATION_COUNTER_H_

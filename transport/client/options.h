@@ -1,0 +1,30 @@
+#ifndef CULVERT_TRANSPORT_CLIENT_OPTIONS_H_
+#define CULVERT_TRANSPORT_CLIENT_OPTIONS_H_
+
+#include <chrono>
+#include <string>
+
+#include "transport/http2/options.h"
+
+namespace culvert::client {
+
+// How a client reaches its server.
+struct Options {
+  http2::Options http2;
+
+  // For one attempt: resolving, connecting, the proxy, and the server's SETTINGS.
+  std::chrono::milliseconds connect_timeout{20000};
+
+  // Between failed attempts (gRPC connection backoff protocol): the first wait, its growth, its bound, and the part of it that is random.
+  std::chrono::milliseconds initial_backoff{1000};
+  double backoff_multiplier = 1.6;
+  std::chrono::milliseconds max_backoff{120000};
+  double backoff_jitter = 0.2;
+
+  // "host:port" of an HTTP/1.1 proxy through which to CONNECT (RFC 9110 9.3.6); empty: none.
+  std::string proxy;
+};
+
+}  // namespace culvert::client
+
+#endif  // CULVERT_TRANSPORT_CLIENT_OPTIONS_H_

@@ -1,0 +1,76 @@
+#include "transport/server/acceptor.h"
+
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <asio/steady_timer.hpp>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "transport/base/log.h"
+#include "transport/base/strings.h"
+
+namespace culvert::server {
+
+namespace {
+constexpr std::chrono::milliseconds kPause{50};
+constexpr int kAcceptsPerTurn = 64;
+}  // namespace
+
+Acceptor::Acceptor(EventLoop& loop, const io::Listener& listener, std::function<bool()> may_accept, std::function<void()> give_up,
+                   std::function<void(int fd)> accepted)
+    : loop_(loop),
+      socket_(loop.executor(), listener.fd),
+      address_(listener.address),
+      may_accept_(std::move(may_accept)),
+      give_up_(std::move(give_up)),
+      accepted_(std::move(accepted)) {}
+
+Acceptor::~Acceptor() { Stop(); }
+
+void Acceptor::Stop() {
+  if (stopped_) return;
+  stopped_ = true;
+  std::error_code ignored;
+  socket_.close(ignored);
+  const auto* un = reinterpret_cast<const sockaddr_un*>(&address_.storage);
+  if (address_.family() == AF_UNIX && un->sun_path[0] != '\0') ::unlink(un->sun_path);
+}
+
+Task<void> Acceptor::Run(std::shared_ptr<Acceptor> self) {
+  bool warned = false;
+  while (!self->stopped_) {
+    bool pause = false;
+    for (int i = 0; i < kAcceptsPerTurn; ++i) {
+      if (!self->may_accept_()) {
+        pause = true;
+        break;
+      }
+      const int fd = ::accept4(self->socket_.native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+      if (fd >= 0) {
+        self->accepted_(fd);
+        continue;
+      }
+      const int error = errno;
+      self->give_up_();
+      pause = error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+      if (pause && !warned) {
+        base::LogLine(StrCat("accepting on ", io::FormatAddress(self->address_), " pauses: ", std::strerror(error)));
+        warned = true;
+      }
+      break;
+    }
+    if (pause) {
+      asio::basic_waitable_timer<io::Timer::Clock, asio::wait_traits<io::Timer::Clock>, EventLoop::Executor> timer(self->loop_.executor(), kPause);
+      auto [error] = co_await timer.async_wait(kTuple);
+      if (error) co_return;
+      continue;
+    }
+    auto [error] = co_await self->socket_.async_wait(Descriptor::wait_read, kTuple);
+    if (error) co_return;
+  }
+}
+
+}  // namespace culvert::server

@@ -1,0 +1,25 @@
+#ifndef CULVERT_TRANSPORT_SERVER_OPTIONS_H_
+#define CULVERT_TRANSPORT_SERVER_OPTIONS_H_
+
+#include <chrono>
+#include <cstddef>
+
+#include "transport/http1/options.h"
+#include "transport/http2/options.h"
+
+namespace culvert::server {
+
+struct Options {
+  http2::Options http2;
+  http1::Options http1;
+
+  // Connections at once, over all loops; beyond it accepting waits, and the kernel's backlog holds newcomers.
+  size_t max_connections = 20000;
+  int backlog = 4096;
+  // From accepting until the first bytes tell the protocol.
+  std::chrono::milliseconds sniff_timeout{10000};
+};
+
+}  // namespace culvert::server
+
+#endif  // CULVERT_TRANSPORT_SERVER_OPTIONS_H_
