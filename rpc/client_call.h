@@ -135,13 +135,13 @@ class ClientUnaryCall final : public ClientCall {
   }
   void OnRoom() override {}
   void OnOver() override {
-    absl::StatusOr<Response> result = status();
-    if (status().ok()) {
-      if (received_) {
-        result = std::move(response_);
-      } else {
-        result = absl::InternalError("the call ended with OK and without a response message");
-      }
+    absl::StatusOr<Response> result;
+    if (!status().ok()) {
+      result = status();
+    } else if (received_) {
+      result = std::move(response_);
+    } else {
+      result = absl::InternalError("the call ended with OK and without a response message");
     }
     if (!in_initiation()) return completion_(std::move(result));
     loop().Post([completion = std::move(completion_), result = std::move(result)]() mutable { completion(std::move(result)); });

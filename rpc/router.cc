@@ -19,7 +19,8 @@ std::string_view ContentType(std::span<const http::HeaderField> fields) {
 
 // Answers with a status alone, in one HEADERS frame.
 void Refuse(http::Exchange& exchange, const absl::Status& status) {
-  http::HeaderList fields({{"content-type", "application/grpc"}});
+  http::HeaderList fields;
+  fields.Add("content-type", "application/grpc");
   AppendStatusFields(status, fields);
   exchange.SendHead({.status = 200, .fields = fields.fields()}, true);
   exchange.Release();

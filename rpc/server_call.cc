@@ -181,7 +181,8 @@ void ServerCall::SendInitialMetadata() {
     exchange_.SendHead({.status = 200, .fields = kContentType}, false);
     return;
   }
-  http::HeaderList fields(std::initializer_list<http::HeaderField>{kContentType[0]});
+  http::HeaderList fields;
+  fields.Add(kContentType[0].name, kContentType[0].value);
   context_.initial_metadata_.AppendTo(fields);
   exchange_.SendHead({.status = 200, .fields = fields.fields()}, false);
 }

@@ -74,15 +74,8 @@ class ServerCall : public http::Receiver {
                    }));
   }
 
-  // Runs `f`, a plain handler or the start of a coroutine; what it throws becomes a status.
-  template <class F>
-  auto Guarded(F&& f) -> decltype(f()) {
-    try {
-      return f();
-    } catch (...) {
-      return DescribeException(std::current_exception());
-    }
-  }
+  // What a handler threw, as a status.
+  static absl::Status DescribeException(std::exception_ptr thrown);
 
  private:
   // http::Receiver
@@ -104,7 +97,6 @@ class ServerCall : public http::Receiver {
     }
     co_return DescribeException(thrown);
   }
-  static absl::Status DescribeException(std::exception_ptr thrown);
 
   // Runs `f`, which may resume the handler; false when that has destroyed the call.
   template <class F>

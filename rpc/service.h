@@ -14,6 +14,7 @@
 //
 // Handlers run on the loop of the call's connection; different calls of one service run on different threads at once.
 
+#include <exception>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -98,9 +99,16 @@ class UnaryCall final : public ServerCall {
  private:
   google::protobuf::MessageLite* request() override { return &request_; }
   void Run() override {
-    Unary<Response> outcome = Guarded([this] { return (service_.*handler_)(context(), request_); });
+    Unary<Response> outcome = Invoke();
     if (outcome.ready()) return Done(outcome.result());
     Spawn(outcome.TakeTask(), [this](absl::StatusOr<Response> result) { Done(result); });
+  }
+  Unary<Response> Invoke() {
+    try {
+      return (service_.*handler_)(context(), request_);
+    } catch (...) {
+      return DescribeException(std::current_exception());
+    }
   }
   void Done(const absl::StatusOr<Response>& result) { Finish(result.status(), result.ok() ? &*result : nullptr); }
 

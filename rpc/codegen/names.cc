@@ -17,20 +17,26 @@ using google::protobuf::MethodDescriptor;
 using google::protobuf::ServiceDescriptor;
 using google::protobuf::SourceLocation;
 
-// Each word between blanks: C++20's keywords, its other spellings of operators, two macros that C and C++
-// headers bring along, and what the generated classes call things of their own.
-constexpr std::string_view kTaken =
+// Words between blanks. C++20's keywords, its other spellings of operators, and two macros that C and C++
+// headers bring along.
+constexpr std::string_view kKeywords =
     " NULL alignas alignof and and_eq asm assert auto bitand bitor bool break case catch char char16_t"
     " char32_t char8_t class co_await co_return co_yield compl concept const const_cast consteval"
     " constexpr constinit continue decltype default delete do double dynamic_cast else enum explicit"
     " export extern false float for friend goto if inline int long mutable namespace new noexcept not"
     " not_eq nullptr operator or or_eq private protected public register reinterpret_cast requires return"
     " short signed sizeof static static_assert static_cast struct switch template this thread_local throw"
-    " true try typedef typeid typename union unsigned using virtual void volatile wchar_t while xor xor_eq"
-    " CompletionToken Register Service Stub channel_ kName name ";
+    " true try typedef typeid typename union unsigned using virtual void volatile wchar_t while xor xor_eq ";
+// What a generated class may not be called, for what is in it; and a function in it.
+constexpr std::string_view kNoClass = " Service Stub kName ";
+constexpr std::string_view kNoFunction = " CompletionToken Register Service Stub channel_ kName name ";
 
-std::string Escape(const std::string& name) {
-  return kTaken.find(" " + name + " ") == std::string_view::npos ? name : name + "_";
+bool Contains(std::string_view words, const std::string& word) {
+  return words.find(" " + word + " ") != std::string_view::npos;
+}
+
+std::string Escape(const std::string& name, std::string_view taken) {
+  return Contains(kKeywords, name) || Contains(taken, name) ? name + "_" : name;
 }
 
 // "file:line: " of a service or method, or "file: " when the line is not known.
@@ -66,9 +72,9 @@ std::optional<std::string> Take(const D& descriptor, const std::string& cpp_name
 
 }  // namespace
 
-std::string ClassName(const ServiceDescriptor& service) { return Escape(service.name()); }
+std::string ClassName(const ServiceDescriptor& service) { return Escape(service.name(), kNoClass); }
 
-std::string MethodName(const MethodDescriptor& method) { return Escape(method.name()); }
+std::string MethodName(const MethodDescriptor& method) { return Escape(method.name(), kNoFunction); }
 
 std::string Path(const MethodDescriptor& method) {
   return "/" + method.service()->full_name() + "/" + method.name();

@@ -65,6 +65,8 @@ def peers_directory():
 def find_program(program):
     """The path of `program`, or Skip."""
     if not program.startswith("peer:"):
+        if not os.access(program, os.X_OK):
+            raise Failure("there is no program %s" % program)
         return program
     name = program[len("peer:"):]
     path = os.path.join(peers_directory(), name)

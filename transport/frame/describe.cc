@@ -89,8 +89,9 @@ std::string DescribeFields(const http::HeaderList* fields, bool truncated) {
   std::string text;
   if (fields == nullptr) return text;
   for (const http::HeaderField& field : *fields) {
-    const bool secret = field.sensitive || field.name == "authorization" || field.name == "proxy-authorization" ||
-                        field.name == "cookie" || field.name == "set-cookie";
+    const bool secret = field.sensitive || field.name == "authorization" ||
+                        field.name == "proxy-authorization" || field.name == "cookie" ||
+                        field.name == "set-cookie";
     text += StrCat(" ", Escape(field.name, kShownText), "=",
                    secret ? StrCat("<", field.value.size(), " bytes>") : Escape(field.value, kShownText));
   }
@@ -130,8 +131,9 @@ std::string DescribeBody(const PingFrame& frame) {
 }
 
 std::string DescribeBody(const GoAwayFrame& frame) {
-  return StrCat(" last=", frame.last_stream_id, " ", Name(frame.error_code),
-                frame.debug_data.empty() ? "" : StrCat(" debug=", Escape(Text(frame.debug_data), kShownText)));
+  return StrCat(
+      " last=", frame.last_stream_id, " ", Name(frame.error_code),
+      frame.debug_data.empty() ? "" : StrCat(" debug=", Escape(Text(frame.debug_data), kShownText)));
 }
 
 std::string DescribeBody(const WindowUpdateFrame& frame) { return StrCat(" increment=", frame.increment); }
@@ -175,13 +177,15 @@ std::string DescribeWire(const FrameHeader& header, std::span<const uint8_t> pay
     default:
       frame.body.emplace<UnknownFrame>().payload = payload;
   }
-  return status.ok() ? Describe(frame) : StrCat(DescribeHeader(header), " malformed: ", ToStd(status.message()));
+  return status.ok() ? Describe(frame)
+                     : StrCat(DescribeHeader(header), " malformed: ", ToStd(status.message()));
 }
 
 }  // namespace
 
 std::string Describe(const Frame& frame) {
-  return DescribeHeader(frame.header) + std::visit([](const auto& body) { return DescribeBody(body); }, frame.body);
+  return DescribeHeader(frame.header) +
+         std::visit([](const auto& body) { return DescribeBody(body); }, frame.body);
 }
 
 std::string DescribeBytes(std::span<const uint8_t> bytes) {

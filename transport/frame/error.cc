@@ -14,13 +14,15 @@ namespace {
 
 constexpr std::string_view kPayload = "culvert/http2";
 
-// The literal with this text that was used first. A status carries its token as text, which outlives nothing; this gives the literal back.
-// A token is one of a few dozen in the source; were they ever more than the table holds, the rest would share one.
+// The literal with this text that was used first. A status carries its token as text, which outlives nothing;
+// this gives the literal back. A token is one of a few dozen in the source; were they ever more than the
+// table holds, the rest would share one.
 std::string_view Literal(std::string_view token) {
   static constinit std::array<std::atomic<const char*>, 256> literals{};
   for (std::atomic<const char*>& slot : literals) {
     const char* known = slot.load(std::memory_order_acquire);
-    if (known == nullptr && slot.compare_exchange_strong(known, token.data(), std::memory_order_acq_rel)) return token;
+    if (known == nullptr && slot.compare_exchange_strong(known, token.data(), std::memory_order_acq_rel))
+      return token;
     if (known == token) return known;
   }
   return "other";
@@ -43,7 +45,10 @@ absl::StatusCode ToStatusCode(ErrorCode code) {
 
 absl::Status Make(StreamId id, ErrorCode code, std::string_view token, std::string_view why) {
   absl::Status status(ToStatusCode(code), ToAbsl(why));
-  status.SetPayload(ToAbsl(kPayload), absl::Cord(StrCat(id, " ", static_cast<uint32_t>(code), " ", Literal(token))));
+  const std::string payload = StrCat(id, " ", static_cast<uint32_t>(code), " ", Literal(token));
+  // By view: g++ and clang do not agree on the symbol of Cord(std::string&&), and Debian's library has only
+  // g++'s.
+  status.SetPayload(ToAbsl(kPayload), absl::Cord(ToAbsl(payload)));
   return status;
 }
 

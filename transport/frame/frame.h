@@ -48,11 +48,11 @@ struct HeadersFrame {
   // The list went past a limit of Framer::Options: `fields` holds what came before it. The HPACK state is in step all the same.
   bool truncated = false;
   bool has_priority = false;
-  Priority priority;
+  Priority priority{};
 };
 
 struct PriorityFrame {
-  Priority priority;
+  Priority priority{};
 };
 
 struct RstStreamFrame {

@@ -32,12 +32,15 @@ struct OwnedFrame {
 // A guess at what a peer speaks that does not speak HTTP/2, to be appended to an error; often empty.
 std::string_view Hint(std::span<const uint8_t> bytes) {
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  if (text.substr(0, 8) == "HTTP/1.1" || text.substr(0, 8) == "HTTP/1.0") return "; the bytes look like an HTTP/1.1 response";
-  const bool tls = (text.substr(0, 1) == "\x16" || text.substr(0, 1) == "\x15") && (text.size() < 2 || text[1] == '\x03');
+  if (text.substr(0, 8) == "HTTP/1.1" || text.substr(0, 8) == "HTTP/1.0")
+    return "; the bytes look like an HTTP/1.1 response";
+  const bool tls =
+      (text.substr(0, 1) == "\x16" || text.substr(0, 1) == "\x15") && (text.size() < 2 || text[1] == '\x03');
   if (tls) return "; the bytes look like TLS, here spoken to in plaintext";
   const std::string_view method = text.substr(0, text.find(' '));
   const auto is_upper = [](char c) { return c >= 'A' && c <= 'Z'; };
-  if (!method.empty() && std::all_of(method.begin(), method.end(), is_upper)) return "; the bytes look like an HTTP/1.1 request";
+  if (!method.empty() && std::all_of(method.begin(), method.end(), is_upper))
+    return "; the bytes look like an HTTP/1.1 request";
   return "";
 }
 
@@ -58,8 +61,9 @@ Framer::Framer(io::BlockPool& pool, const Options& options)
       decoder_(std::max(options.header_table_size, kDefaultHeaderTableSize)),
       reuse_(ReuseByDefault()),
       preface_expected_(options.expect_preface) {
-  CULVERT_CHECK(options.max_frame_size >= kMinMaxFrameSize && options.max_frame_size <= io::BlockPool::kReadBlock / 2,
-                "max_frame_size out of range");
+  CULVERT_CHECK(
+      options.max_frame_size >= kMinMaxFrameSize && options.max_frame_size <= io::BlockPool::kReadBlock / 2,
+      "max_frame_size out of range");
 }
 
 std::span<uint8_t> Framer::Space() {
@@ -101,7 +105,8 @@ absl::StatusOr<FrameRef> Framer::ReadFrame() {
       return Fail(std::move(status));
     }
     if (unread.size() - kFrameHeaderSize < header.length) return FrameRef();
-    buffer_.Consume(kFrameHeaderSize + header.length);  // what is consumed stays readable until the lease ends
+    buffer_.Consume(kFrameHeaderSize +
+                    header.length);  // what is consumed stays readable until the lease ends
     if (absl::Status status = Parse(header, unread.subspan(kFrameHeaderSize, header.length));
         ABSL_PREDICT_FALSE(!status.ok())) {
       return Fail(std::move(status));
@@ -166,7 +171,8 @@ absl::Status Framer::Parse(const FrameHeader& header, std::span<const uint8_t> p
       return ParseSettings(header, payload, settings_, frame_.body.emplace<SettingsFrame>());
     case FrameType::kPushPromise: {
       std::span<const uint8_t> fragment;
-      CULVERT_RETURN_IF_ERROR(ParsePushPromise(header, payload, frame_.body.emplace<PushPromiseFrame>(), fragment));
+      CULVERT_RETURN_IF_ERROR(
+          ParsePushPromise(header, payload, frame_.body.emplace<PushPromiseFrame>(), fragment));
       block_.stream_error = absl::OkStatus();
       decoder_.StartBlock(fields_, {options_.max_header_list_size, options_.max_header_fields});
       return DecodeFragment(fragment, header.has(flags::kEndHeaders));
@@ -186,8 +192,9 @@ absl::Status Framer::Parse(const FrameHeader& header, std::span<const uint8_t> p
 
 absl::Status Framer::ContinueBlock(const FrameHeader& header, std::span<const uint8_t> fragment) {
   if (++block_.continuations > options_.max_continuations) {
-    return ConnectionError(ErrorCode::kEnhanceYourCalm, "continuation_flood",
-                           StrCat("more than ", options_.max_continuations, " CONTINUATION frames in one header block"));
+    return ConnectionError(
+        ErrorCode::kEnhanceYourCalm, "continuation_flood",
+        StrCat("more than ", options_.max_continuations, " CONTINUATION frames in one header block"));
   }
   const bool end = header.has(flags::kEndHeaders);
   if (end) {
@@ -197,7 +204,8 @@ absl::Status Framer::ContinueBlock(const FrameHeader& header, std::span<const ui
   return DecodeFragment(fragment, end);
 }
 
-// Decodes the next fragment of the header block. At its end frame_ is the merged frame; until then block_ keeps it.
+// Decodes the next fragment of the header block. At its end frame_ is the merged frame; until then block_
+// keeps it.
 absl::Status Framer::DecodeFragment(std::span<const uint8_t> fragment, bool end) {
   if (const absl::Status decoded = decoder_.Decode(fragment, end); ABSL_PREDICT_FALSE(!decoded.ok())) {
     return ConnectionError(ErrorCode::kCompressionError, "header_block", ToStd(decoded.message()));

@@ -25,7 +25,8 @@ Priority ReadPriority(const uint8_t* in) {
 // The frame belongs to one stream.
 absl::Status CheckOnStream(const FrameHeader& header, std::string_view token) {
   if (ABSL_PREDICT_TRUE(header.stream_id != 0)) return absl::OkStatus();
-  return ConnectionError(ErrorCode::kProtocolError, token, StrCat(FrameTypeName(header.type), " on stream 0"));
+  return ConnectionError(ErrorCode::kProtocolError, token,
+                         StrCat(FrameTypeName(header.type), " on stream 0"));
 }
 
 // The frame belongs to the connection.
@@ -40,9 +41,10 @@ absl::Status WrongLength(const FrameHeader& header, std::string_view token) {
                          StrCat(FrameTypeName(header.type), " of ", header.length, " bytes"));
 }
 
-// Takes the padding off (RFC 9113 6.1), of which the last `needed` octets before the padding must be left over. Pad length octet first.
-absl::Status TakePadding(const FrameHeader& header, std::span<const uint8_t>& payload, std::string_view short_token,
-                         std::string_view pad_token) {
+// Takes the padding off (RFC 9113 6.1), of which the last `needed` octets before the padding must be left
+// over. Pad length octet first.
+absl::Status TakePadding(const FrameHeader& header, std::span<const uint8_t>& payload,
+                         std::string_view short_token, std::string_view pad_token) {
   if (!header.has(flags::kPadded)) return absl::OkStatus();
   if (payload.empty()) return WrongLength(header, short_token);
   const size_t padding = payload[0];
@@ -98,7 +100,8 @@ absl::Status ParseHeaders(const FrameHeader& header, std::span<const uint8_t> pa
   out.has_priority = header.has(flags::kPriority);
   if (out.has_priority) {
     if (payload.size() < 5) {
-      // Of a padded frame it is the padding that is too long; else the frame is too short (RFC 9113 6.2, 4.2).
+      // Of a padded frame it is the padding that is too long; else the frame is too short (RFC
+      // 9113 6.2, 4.2).
       if (header.has(flags::kPadded) && header.length >= 6) {
         return ConnectionError(ErrorCode::kProtocolError, "headers_pad_too_big",
                                StrCat("padding leaves ", payload.size(), " bytes for the priority"));
@@ -122,15 +125,16 @@ absl::Status ParsePriority(const FrameHeader& header, std::span<const uint8_t> p
   return CheckPriority(header.stream_id, out.priority);
 }
 
-absl::Status ParseRstStream(const FrameHeader& header, std::span<const uint8_t> payload, RstStreamFrame& out) {
+absl::Status ParseRstStream(const FrameHeader& header, std::span<const uint8_t> payload,
+                            RstStreamFrame& out) {
   CULVERT_RETURN_IF_ERROR(CheckOnStream(header, "rst_stream_0"));
   if (payload.size() != 4) return WrongLength(header, "rst_length");
   out.error_code = static_cast<ErrorCode>(Read32(payload.data()));
   return absl::OkStatus();
 }
 
-absl::Status ParseSettings(const FrameHeader& header, std::span<const uint8_t> payload, std::vector<Setting>& storage,
-                           SettingsFrame& out) {
+absl::Status ParseSettings(const FrameHeader& header, std::span<const uint8_t> payload,
+                           std::vector<Setting>& storage, SettingsFrame& out) {
   storage.clear();
   CULVERT_RETURN_IF_ERROR(CheckOnConnection(header, "settings_on_stream"));
   out.ack = header.has(flags::kAck);
@@ -149,8 +153,8 @@ absl::Status ParseSettings(const FrameHeader& header, std::span<const uint8_t> p
   return absl::OkStatus();
 }
 
-absl::Status ParsePushPromise(const FrameHeader& header, std::span<const uint8_t> payload, PushPromiseFrame& out,
-                              std::span<const uint8_t>& fragment) {
+absl::Status ParsePushPromise(const FrameHeader& header, std::span<const uint8_t> payload,
+                              PushPromiseFrame& out, std::span<const uint8_t>& fragment) {
   CULVERT_RETURN_IF_ERROR(CheckOnStream(header, "push_promise_stream_0"));
   CULVERT_RETURN_IF_ERROR(TakePadding(header, payload, "push_promise_pad_short", "push_promise_pad_too_big"));
   if (payload.size() < 4) return WrongLength(header, "push_promise_short");
@@ -179,7 +183,8 @@ absl::Status ParseGoAway(const FrameHeader& header, std::span<const uint8_t> pay
   return absl::OkStatus();
 }
 
-absl::Status ParseWindowUpdate(const FrameHeader& header, std::span<const uint8_t> payload, WindowUpdateFrame& out) {
+absl::Status ParseWindowUpdate(const FrameHeader& header, std::span<const uint8_t> payload,
+                               WindowUpdateFrame& out) {
   if (payload.size() != 4) return WrongLength(header, "window_update_length");
   out.increment = Read32(payload.data()) & kMaxWindow;
   if (ABSL_PREDICT_TRUE(out.increment != 0)) return absl::OkStatus();
@@ -192,7 +197,8 @@ absl::Status ParseWindowUpdate(const FrameHeader& header, std::span<const uint8_
 
 absl::Status CheckPriority(StreamId id, const Priority& priority) {
   if (ABSL_PREDICT_TRUE(priority.depends_on != id)) return absl::OkStatus();
-  return StreamError(id, ErrorCode::kProtocolError, "self_dependency", StrCat("stream ", id, " depends on itself"));
+  return StreamError(id, ErrorCode::kProtocolError, "self_dependency",
+                     StrCat("stream ", id, " depends on itself"));
 }
 
 }  // namespace culvert::frame

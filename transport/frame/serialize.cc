@@ -29,10 +29,11 @@ uint8_t* AppendFrame(io::WriteBuffer& out, FrameType type, uint8_t flags, Stream
   return at + kFrameHeaderSize;
 }
 
-// Appends a frame of `type`, whose payload is `prefix` octets to be filled in and a header block, and the CONTINUATION frames that
-// it takes. Returns where the prefix goes.
-uint8_t* AppendBlock(io::WriteBuffer& out, hpack::Encoder& encoder, FrameType type, uint8_t flags, StreamId id,
-                     size_t prefix, std::span<const http::HeaderField> fields, uint32_t max_frame_size) {
+// Appends a frame of `type`, whose payload is `prefix` octets to be filled in and a header block, and the
+// CONTINUATION frames that it takes. Returns where the prefix goes.
+uint8_t* AppendBlock(io::WriteBuffer& out, hpack::Encoder& encoder, FrameType type, uint8_t flags,
+                     StreamId id, size_t prefix, std::span<const http::HeaderField> fields,
+                     uint32_t max_frame_size) {
   const size_t bound = prefix + encoder.Bound(fields);
   const size_t most_frames = bound / max_frame_size + 1;
   const size_t room = bound + most_frames * kFrameHeaderSize;
@@ -41,7 +42,8 @@ uint8_t* AppendBlock(io::WriteBuffer& out, hpack::Encoder& encoder, FrameType ty
       prefix + encoder.Encode(fields, {first + kFrameHeaderSize + prefix, room - kFrameHeaderSize - prefix});
   const size_t frames = length == 0 ? 1 : (length + max_frame_size - 1) / max_frame_size;
   out.Shrink(room - length - frames * kFrameHeaderSize);
-  // The block lies in one piece behind the first header. Its pieces move apart from the last one on, to make room for the others.
+  // The block lies in one piece behind the first header. Its pieces move apart from the last one on, to make
+  // room for the others.
   for (size_t i = frames; i-- > 0;) {
     const size_t begin = i * max_frame_size;
     const size_t size = std::min<size_t>(max_frame_size, length - begin);
@@ -83,7 +85,8 @@ void AppendDataFrame(io::WriteBuffer& out, StreamId id, io::SharedBytes payload,
 
 void AppendHeaders(io::WriteBuffer& out, hpack::Encoder& encoder, StreamId id,
                    std::span<const http::HeaderField> fields, bool end_stream, uint32_t max_frame_size) {
-  AppendBlock(out, encoder, FrameType::kHeaders, end_stream ? flags::kEndStream : 0, id, 0, fields, max_frame_size);
+  AppendBlock(out, encoder, FrameType::kHeaders, end_stream ? flags::kEndStream : 0, id, 0, fields,
+              max_frame_size);
 }
 
 void AppendPriority(io::WriteBuffer& out, StreamId id, const Priority& priority) {
@@ -117,7 +120,8 @@ void AppendPing(io::WriteBuffer& out, const std::array<uint8_t, 8>& opaque, bool
   std::memcpy(at, opaque.data(), opaque.size());
 }
 
-void AppendGoAway(io::WriteBuffer& out, StreamId last_stream_id, ErrorCode code, std::string_view debug_data) {
+void AppendGoAway(io::WriteBuffer& out, StreamId last_stream_id, ErrorCode code,
+                  std::string_view debug_data) {
   uint8_t* const at = AppendFrame(out, FrameType::kGoAway, 0, 0, 8 + debug_data.size());
   Put32(at, last_stream_id);
   Put32(at + 4, static_cast<uint32_t>(code));

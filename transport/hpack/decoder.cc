@@ -11,7 +11,9 @@
 namespace culvert::hpack {
 
 struct Decoder::Inflater {
-  Inflater() { CULVERT_CHECK(nghttp2_hd_inflate_new2(&state, memory.mem()) == 0, "out of memory for an HPACK decoder"); }
+  Inflater() {
+    CULVERT_CHECK(nghttp2_hd_inflate_new2(&state, memory.mem()) == 0, "out of memory for an HPACK decoder");
+  }
   ~Inflater() { nghttp2_hd_inflate_del(state); }
 
   TableMemory memory;
@@ -35,11 +37,12 @@ absl::Status Decoder::Decode(std::span<const uint8_t> fragment, bool end) {
   for (;;) {
     nghttp2_nv field;
     int flags = 0;
-    const ssize_t used =
-        nghttp2_hd_inflate_hd2(inflater_->state, &field, &flags, fragment.data(), fragment.size(), end ? 1 : 0);
+    const ssize_t used = nghttp2_hd_inflate_hd2(inflater_->state, &field, &flags, fragment.data(),
+                                                fragment.size(), end ? 1 : 0);
     if (used < 0) {
       if (used == NGHTTP2_ERR_NOMEM) return absl::ResourceExhaustedError("out of memory for a header block");
-      return absl::InvalidArgumentError(StrCat("header block breaks a rule of HPACK (", nghttp2_strerror(static_cast<int>(used)), ")"));
+      return absl::InvalidArgumentError(
+          StrCat("header block breaks a rule of HPACK (", nghttp2_strerror(static_cast<int>(used)), ")"));
     }
     fragment = fragment.subspan(static_cast<size_t>(used));
     if ((flags & NGHTTP2_HD_INFLATE_EMIT) != 0) {

@@ -12,11 +12,13 @@ namespace culvert::hpack {
 
 namespace {
 
-// Fields are handed to nghttp2 in groups of this many, from the stack; a block is the concatenation of its groups.
+// Fields are handed to nghttp2 in groups of this many, from the stack; a block is the concatenation of its
+// groups.
 constexpr size_t kGroup = 24;
 
-// RFC 7541 5.1: an integer of 32 bits takes at most six octets. A block may begin with two size updates, and each field takes one
-// for its representation, and one for each length. A string is sent Huffman-coded only where that is shorter.
+// RFC 7541 5.1: an integer of 32 bits takes at most six octets. A block may begin with two size updates, and
+// each field takes one for its representation, and one for each length. A string is sent Huffman-coded only
+// where that is shorter.
 constexpr size_t kLongestInteger = 6;
 constexpr size_t kSizeUpdates = 2 * kLongestInteger;
 constexpr size_t kFieldOverhead = 3 * kLongestInteger;

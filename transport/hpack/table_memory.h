@@ -1,10 +1,12 @@
 #ifndef CULVERT_TRANSPORT_HPACK_TABLE_MEMORY_H_
 #define CULVERT_TRANSPORT_HPACK_TABLE_MEMORY_H_
 
-// The memory under one HPACK table: nghttp2 takes a few small blocks per field, which here come from free lists by size.
+// The memory under one HPACK table: nghttp2 takes a few small blocks per field, which here come from free
+// lists by size.
 //
-// A block that nghttp2 frees is kept for the next field of that size, up to kMaxKept bytes in all; so in steady state the heap is not
-// asked. Owned by an Encoder or a Decoder, outlives what nghttp2 built in it. Not thread-safe.
+// A block that nghttp2 frees is kept for the next field of that size, up to kMaxKept bytes in all; so in
+// steady state the heap is not asked. Owned by an Encoder or a Decoder, outlives what nghttp2 built in it.
+// Not thread-safe.
 
 #include <nghttp2/nghttp2.h>
 

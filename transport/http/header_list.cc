@@ -73,7 +73,7 @@ std::optional<std::string_view> HeaderList::Find(std::string_view name) const {
 
 void HeaderList::Clear() {
   if (fields_.size() > kKeptFields) {
-    fields_ = {};
+    fields_ = std::vector<HeaderField>();  // "= {}" would keep the capacity
   } else {
     fields_.clear();
   }

@@ -100,10 +100,12 @@ ChunkedDecoder::Step ChunkedDecoder::ReadTrailers(std::span<const uint8_t> bytes
   size_t begin = 0;
   for (;;) {
     const size_t from = begin + scanned_;
-    const auto* lf =
-        from == bytes.size() ? nullptr : static_cast<const char*>(std::memchr(data + from, '\n', bytes.size() - from));
+    const auto* lf = from == bytes.size()
+                         ? nullptr
+                         : static_cast<const char*>(std::memchr(data + from, '\n', bytes.size() - from));
     const size_t end = lf == nullptr ? bytes.size() + 1 : static_cast<size_t>(lf - data) + 1;
-    if (trailer_bytes_ + (end - begin) > limits_.trailer_bytes) return Fail("trailers too long", consumed + begin);
+    if (trailer_bytes_ + (end - begin) > limits_.trailer_bytes)
+      return Fail("trailers too long", consumed + begin);
     if (lf == nullptr) {
       scanned_ = bytes.size() - begin;
       return {Kind::kNeedMore, consumed + begin, {}};
@@ -112,7 +114,8 @@ ChunkedDecoder::Step ChunkedDecoder::ReadTrailers(std::span<const uint8_t> bytes
     trailer_bytes_ += end - begin;
     begin = end;
     scanned_ = 0;
-    if (line.empty() || line.back() != '\r') return Fail("trailer line ends with a bare LF", consumed + begin);
+    if (line.empty() || line.back() != '\r')
+      return Fail("trailer line ends with a bare LF", consumed + begin);
     line.remove_suffix(1);
     if (line.empty()) {
       state_ = State::kEnd;
@@ -121,7 +124,8 @@ ChunkedDecoder::Step ChunkedDecoder::ReadTrailers(std::span<const uint8_t> bytes
     if (trailers_.size() == limits_.trailer_count) return Fail("too many trailers", consumed + begin);
     if (!AddFieldLine(line, trailers_).ok()) return Fail("malformed trailer", consumed + begin);
     // RFC 9110 6.5.1: what frames or routes a message must be known before its body.
-    if (IsFramingField(trailers_[trailers_.size() - 1].name)) return Fail("framing field in trailers", consumed + begin);
+    if (IsFramingField(trailers_[trailers_.size() - 1].name))
+      return Fail("framing field in trailers", consumed + begin);
   }
 }
 

@@ -3,10 +3,13 @@
 
 // The chunked transfer coding (RFC 9112 7.1). Pure.
 //
-//   for (;;) {
-//     ChunkedDecoder::Step step = decoder.Next(buffer.unread());
-//     buffer.Consume(step.consumed);                                // step.data lies within what was consumed
-//     if (step.kind == kData) use step.data, go on; kEnd: decoder.trailers(); kNeedMore: read more; kError: answer 400 and close.
+//   ChunkedDecoder::Step step = decoder.Next(buffer.unread());
+//   buffer.Consume(step.consumed);
+//   switch (step.kind) {
+//     case kData:     use step.data, which lies within the consumed bytes; again;
+//     case kEnd:      decoder.trailers();
+//     case kNeedMore: read more, again;
+//     case kError:    answer 400 and close;
 //   }
 //
 // Nothing is copied but trailers. Strict: CRLF only, hexadecimal digits right up to CRLF or ';'.
@@ -23,8 +26,9 @@
 namespace culvert::http1 {
 
 struct ChunkedLimits {
-  // Bytes of chunk extensions that may be outstanding: each chunk of n bytes earns 16 + 2n of them back. Signed uploads (one signature for each
-  // 64 KiB) never get near; a flood of extensions around tiny chunks does (CVE-2023-39326).
+  // Bytes of chunk extensions that may be outstanding: each chunk of n bytes earns 16 + 2n of them back.
+  // Signed uploads (one signature for each 64 KiB) never get near; a flood of extensions around tiny chunks
+  // does (CVE-2023-39326).
   size_t extension_bytes = 16 * 1024;
   size_t trailer_bytes = 16 * 1024;
   size_t trailer_count = 64;
@@ -41,8 +45,9 @@ class ChunkedDecoder {
 
   explicit ChunkedDecoder(ChunkedLimits limits = {}) : limits_(limits) {}
 
-  // `unread` goes on where the last call's consumed bytes ended. At most `most_data` bytes of data are taken at once; with 0 it stops in front
-  // of them (kNeedMore), but still finds the end. kEnd and kError are final until Reset.
+  // `unread` goes on where the last call's consumed bytes ended. At most `most_data` bytes of data are taken
+  // at once; with 0 it stops in front of them (kNeedMore), but still finds the end. kEnd and kError are final
+  // until Reset.
   Step Next(std::span<const uint8_t> unread, size_t most_data = static_cast<size_t>(-1));
   void Reset();
 
@@ -71,8 +76,9 @@ class ChunkedDecoder {
   absl::Status error_;
 };
 
-// "1f\r\n": writes the header of a chunk of n > 0 bytes to `at` and returns its size, at most kMostChunkHeader. After the bytes
-// follows kChunkEnd; after the last chunk kLastChunk, the trailers if any, and an empty line.
+// "1f\r\n": writes the header of a chunk of n > 0 bytes to `at` and returns its size, at most
+// kMostChunkHeader. After the bytes follows kChunkEnd; after the last chunk kLastChunk, the trailers if any,
+// and an empty line.
 inline constexpr size_t kMostChunkHeader = 18;
 size_t WriteChunkHeader(uint64_t n, uint8_t* at);
 void AppendChunkHeader(uint64_t n, io::WriteBuffer& out);

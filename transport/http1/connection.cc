@@ -17,7 +17,8 @@ namespace {
 constexpr size_t kPiecesPerWrite = 64;
 }  // namespace
 
-std::shared_ptr<Connection> Connection::Create(std::unique_ptr<io::ByteStream> stream, const Options& options, http::Handler& handler) {
+std::shared_ptr<Connection> Connection::Create(std::unique_ptr<io::ByteStream> stream, const Options& options,
+                                               http::Handler& handler) {
   return std::shared_ptr<Connection>(new Connection(std::move(stream), options, handler));
 }
 
@@ -27,15 +28,19 @@ Connection::Connection(std::unique_ptr<io::ByteStream> stream, const Options& op
       handler_(handler),
       peer_(stream->peer()),
       stream_(std::move(stream)),
-      timer_(loop_.timers(), [](void* self) { static_cast<Connection*>(self)->OnTimeout(); }, this),
+      timer_(
+          loop_.timers(), [](void* self) { static_cast<Connection*>(self)->OnTimeout(); }, this),
       exchange_(*this),
       input_(loop_.blocks()),
       parser_(options.head),
       decoder_(options.chunked),
       output_(std::make_unique<io::WriteBuffer>(loop_.blocks())),
-      write_timer_(loop_.timers(), [](void* self) { static_cast<Connection*>(self)->OnWriteTimeout(); }, this) {}
+      write_timer_(
+          loop_.timers(), [](void* self) { static_cast<Connection*>(self)->OnWriteTimeout(); }, this) {}
 
-Connection::~Connection() { CULVERT_DCHECK(exchange_.released_, "connection destroyed while a receiver holds its exchange"); }
+Connection::~Connection() {
+  CULVERT_DCHECK(exchange_.released_, "connection destroyed while a receiver holds its exchange");
+}
 
 // --- the read loop ---
 
@@ -49,7 +54,9 @@ Task<void> Connection::Run([[maybe_unused]] std::shared_ptr<Connection> self) {
     ReadOnce();
     if (closed() || !WantsInput()) continue;
     auto [error] = co_await io::Wait(*stream_, io::Direction::kRead, kTuple);
-    if (error) Close(absl::CancelledError("the event loop is shutting down"));  // or our own End or Hijack: then nothing happens
+    if (error)
+      Close(absl::CancelledError(
+          "the event loop is shutting down"));  // or our own End or Hijack: then nothing happens
   }
 }
 
@@ -59,7 +66,8 @@ bool Connection::WantsInput() const {
     case Stage::kHead:
       return !output_full_ && !write_blocked_;
     case Stage::kExchange:
-      // With an empty input it is read on in any case, so that a lost connection is noticed, and the end of a body.
+      // With an empty input it is read on in any case, so that a lost connection is noticed, and the end of a
+      // body.
       return input_.unread().empty() || (!exchange_.request_complete_ && BodyWindow() > 0);
     case Stage::kDiscard:
     case Stage::kLingering:
@@ -98,7 +106,8 @@ void Connection::ReadOnce() {
 
 // --- going on ---
 
-// Does all that can be done without waiting. Called from the loop with someone owning the connection; may end Run.
+// Does all that can be done without waiting. Called from the loop with someone owning the connection; may end
+// Run.
 void Connection::Advance() {
   advancing_ = true;
   do {
@@ -160,7 +169,8 @@ bool Connection::ReadHead() {
     FinishOutput();
     return true;
   }
-  if (output_full_ || write_blocked_) return false;  // a client that does not read its responses gets no further ones
+  if (output_full_ || write_blocked_)
+    return false;  // a client that does not read its responses gets no further ones
   switch (parser_.Parse(unread)) {
     case Parsed::kNeedMore:
       if (peer_ended_) {
@@ -196,9 +206,11 @@ void Connection::BeginExchange() {
   input_.Consume(request.bytes);  // moves nothing: the head's views hold
   handler_.OnRequest(exchange_, head, body_kind_ == BodyKind::kNone);
   parser_.Reset();
-  CULVERT_DCHECK(exchange_.released_ || exchange_.receiver_ != nullptr, "handler neither set a receiver nor released the exchange");
+  CULVERT_DCHECK(exchange_.released_ || exchange_.receiver_ != nullptr,
+                 "handler neither set a receiver nor released the exchange");
   // RFC 9110 10.1.1: not after a final response has begun, and needless once the body is on its way.
-  if (exchange_.awaits_continue_ && exchange_.sending() && exchange_.framing_ == ServerExchange::Framing::kUnsent) {
+  if (exchange_.awaits_continue_ && exchange_.sending() &&
+      exchange_.framing_ == ServerExchange::Framing::kUnsent) {
     if (input_.unread().empty()) AppendResponseHead(*output_, {100, {}}, {});
     exchange_.awaits_continue_ = false;
   }
@@ -280,7 +292,8 @@ void Connection::HandOverBody(std::span<const uint8_t> data, bool end) {
 
 // The response is over and nobody holds the exchange.
 void Connection::EndExchange() {
-  if (!exchange_.keep_alive_ || draining_ || (body_kind_ == BodyKind::kLength && body_left_ > options_.discard_limit)) {
+  if (!exchange_.keep_alive_ || draining_ ||
+      (body_kind_ == BodyKind::kLength && body_left_ > options_.discard_limit)) {
     FinishOutput();
   } else if (exchange_.request_complete_) {
     BeginHead();
@@ -324,11 +337,12 @@ void Connection::RespondAndClose(int http_status, std::string_view why) {
   FinishOutput();
 }
 
-// Tells the receiver, if there is one left with something to lose. The exchange is dead already: stage_ is no longer kExchange.
+// Tells the receiver, if there is one left with something to lose. The exchange is dead already: stage_ is no
+// longer kExchange.
 void Connection::BreakExchange(const absl::Status& why) {
   if (exchange_.released_ || (exchange_.request_complete_ && exchange_.response_ended_)) return;
   exchange_.request_complete_ = exchange_.response_ended_ = true;
-  exchange_.receiver_->OnClosed(why, false);
+  if (exchange_.receiver_ != nullptr) exchange_.receiver_->OnClosed(why, false);
 }
 
 void Connection::Fail(const absl::Status& why) {

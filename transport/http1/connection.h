@@ -4,15 +4,18 @@
 // A server's HTTP/1.1 connection (RFC 9112): keep-alive and pipelining, one request at a time.
 //
 //   auto connection = http1::Connection::Create(std::move(stream), options, handler);
-//   co_await connection->Run(connection);               // returns when the connection is over, or was hijacked
+//   co_await connection->Run(connection);               // returns when the connection is over, or was
+//   hijacked
 //
-// One coroutine reads. All that happens with the bytes happens in Advance, a plain function that goes on as far as it can: parse a head, hand
-// over body bytes, begin the next request, write. It runs after each read, when the socket takes bytes again, and once per turn of the loop in
-// which the exchange was used: so no call into an exchange runs a handler, and all output of a turn leaves in one gathered write.
-// What it waits for is told by Stage. Sources: connection.cc (life and receiving), server_exchange.cc (sending), hijack.cc.
+// One coroutine reads. All that happens with the bytes happens in Advance, a plain function that goes on as
+// far as it can: parse a head, hand over body bytes, begin the next request, write. It runs after each read,
+// when the socket takes bytes again, and once per turn of the loop in which the exchange was used: so no call
+// into an exchange runs a handler, and all output of a turn leaves in one gathered write. What it waits for
+// is told by Stage. Sources: connection.cc (life and receiving), server_exchange.cc (sending), hijack.cc.
 //
-// Owned by Run and, while its exchange is not released, by itself. Whoever waits holds no block: an idle connection is a few hundred bytes.
-// A client that ends its side after a request still gets the response. On its loop's thread alone; no locks. End it by Drain or Close.
+// Owned by Run and, while its exchange is not released, by itself. Whoever waits holds no block: an idle
+// connection is a few hundred bytes. A client that ends its side after a request still gets the response. On
+// its loop's thread alone; no locks. End it by Drain or Close.
 
 #include <memory>
 #include <string>
@@ -36,17 +39,21 @@ namespace culvert::http1 {
 class Connection final : public std::enable_shared_from_this<Connection> {
  public:
   // `handler` outlives the connection.
-  static std::shared_ptr<Connection> Create(std::unique_ptr<io::ByteStream> stream, const Options& options, http::Handler& handler);
+  static std::shared_ptr<Connection> Create(std::unique_ptr<io::ByteStream> stream, const Options& options,
+                                            http::Handler& handler);
   ~Connection();
 
   // Serves the connection until it is over. `self` keeps it alive meanwhile.
   Task<void> Run(std::shared_ptr<Connection> self);
 
-  // Graceful end: an exchange in progress is finished, its response says Connection: close if it still can; an idle connection closes.
+  // Graceful end: an exchange in progress is finished, its response says Connection: close if it still can;
+  // an idle connection closes.
   void Drain();
   // Ends the connection now; an open exchange is told `why`.
   void Close(const absl::Status& why);
 
+  // Whether it has borrowed memory from the loop's pool: never while it waits for a request.
+  bool holds_blocks() const { return !input_.holds_nothing() || (output_ != nullptr && !output_->empty()); }
   // No more bytes either way, or hijacked.
   bool closed() const { return stage_ >= Stage::kHijacked; }
   EventLoop& loop() { return loop_; }
@@ -112,7 +119,7 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   // Life:
   Stage stage_ = Stage::kHead;
   bool draining_ = false;
-  bool advancing_ = false;          // in Advance: no other is due
+  bool advancing_ = false;  // in Advance: no other is due
   bool advance_scheduled_ = false;
   std::shared_ptr<Connection> self_;  // while the exchange is not released
   io::Timer timer_;                   // header, idle, discard, linger
@@ -123,16 +130,16 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   RequestParser parser_;
   ChunkedDecoder decoder_;
   BodyKind body_kind_ = BodyKind::kNone;
-  uint64_t body_left_ = 0;     // of kLength
-  size_t drop_left_ = 0;       // bytes that kDiscard and kLingering still put up with
-  bool head_begun_ = true;     // the header deadline runs: the first byte is here, or the connection is new
+  uint64_t body_left_ = 0;  // of kLength
+  size_t drop_left_ = 0;    // bytes that kDiscard and kLingering still put up with
+  bool head_begun_ = true;  // the header deadline runs: the first byte is here, or the connection is new
   bool peer_ended_ = false;
   base::Waiter resume_reading_;
 
   // Sending:
   std::unique_ptr<io::WriteBuffer> output_;  // null once hijacked
   io::Timer write_timer_;
-  bool output_full_ = false;   // from output_limit until half of it
+  bool output_full_ = false;  // from output_limit until half of it
   bool write_blocked_ = false;
 };
 

@@ -11,7 +11,8 @@ namespace {
 
 constexpr auto kTokenCharacter = [] {
   std::array<bool, 256> table{};
-  for (char c : std::string_view("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")) {
+  for (char c :
+       std::string_view("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")) {
     table[static_cast<uint8_t>(c)] = true;
   }
   return table;
@@ -38,12 +39,14 @@ absl::Status Malformed(const char* why) { return absl::InvalidArgumentError(why)
 }  // namespace
 
 bool IsToken(std::string_view text) {
-  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return kTokenCharacter[static_cast<uint8_t>(c)]; });
+  return !text.empty() && std::all_of(text.begin(), text.end(),
+                                      [](char c) { return kTokenCharacter[static_cast<uint8_t>(c)]; });
 }
 
 bool IsFieldValue(std::string_view value) {
   if (!value.empty() && (IsBlank(value.front()) || IsBlank(value.back()))) return false;
-  return std::all_of(value.begin(), value.end(), [](char c) { return kValueCharacter[static_cast<uint8_t>(c)]; });
+  return std::all_of(value.begin(), value.end(),
+                     [](char c) { return kValueCharacter[static_cast<uint8_t>(c)]; });
 }
 
 bool EqualsIgnoringCase(std::string_view text, std::string_view lower) {
@@ -88,7 +91,8 @@ absl::Status AddFieldLine(std::string_view line, http::HeaderList& fields) {
   const size_t colon = line.find(':');
   if (colon == std::string_view::npos) return Malformed("field line without a colon");
   const std::string_view name = line.substr(0, colon);
-  if (!IsToken(name)) return Malformed("field name is not a token");  // RFC 9112 5.1: no blank before the colon either
+  if (!IsToken(name))
+    return Malformed("field name is not a token");  // RFC 9112 5.1: no blank before the colon either
   const std::string_view value = Trim(line.substr(colon + 1));
   if (!IsFieldValue(value)) return Malformed("field value has a forbidden character");
 

@@ -11,8 +11,9 @@
 
 namespace culvert::http1 {
 
-// Adds the field of one line (without its CRLF) to `fields`, name in lower case, blanks around the value removed.
-// InvalidArgument: folded line, blank before the colon, a name or a value with a character it must not have.
+// Adds the field of one line (without its CRLF) to `fields`, name in lower case, blanks around the value
+// removed. InvalidArgument: folded line, blank before the colon, a name or a value with a character it must
+// not have.
 absl::Status AddFieldLine(std::string_view line, http::HeaderList& fields);
 
 // RFC 9110 5.6.2: a token, upper case allowed.
@@ -23,7 +24,8 @@ bool IsFieldValue(std::string_view value);
 // Equal but for the case of ASCII letters; `lower` is lower case.
 bool EqualsIgnoringCase(std::string_view text, std::string_view lower);
 
-// Fields that frame a message or belong to one hop: never taken from an application, never allowed in trailers.
+// Fields that frame a message or belong to one hop: never taken from an application, never allowed in
+// trailers.
 bool IsFramingField(std::string_view lower_name);
 
 // Takes the next element of a comma-separated list (RFC 9110 5.6.1) off the front of `list`, trimmed; empty

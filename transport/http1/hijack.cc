@@ -6,7 +6,8 @@
 
 namespace culvert::http1 {
 
-http::Hijacked HandOver(std::unique_ptr<io::ByteStream> stream, io::ReadBuffer& input, std::unique_ptr<io::WriteBuffer> output) {
+http::Hijacked HandOver(std::unique_ptr<io::ByteStream> stream, io::ReadBuffer& input,
+                        std::unique_ptr<io::WriteBuffer> output) {
   // A wait moves no bytes: ending it loses none, they are in the socket.
   stream->CancelWaits();
   http::Hijacked hijacked;

@@ -1,7 +1,8 @@
 #ifndef CULVERT_TRANSPORT_HTTP1_OPTIONS_H_
 #define CULVERT_TRANSPORT_HTTP1_OPTIONS_H_
 
-// What one HTTP/1.1 connection of a server allows. Defaults are meant for open networks; each names what it stops.
+// What one HTTP/1.1 connection of a server allows. Defaults are meant for open networks; each names what it
+// stops.
 
 #include <chrono>
 #include <cstddef>
@@ -16,24 +17,30 @@ struct Options {
   // RequestHead::scheme where the target names none: "https" over TLS. Static storage.
   std::string_view scheme = "http";
 
-  HeadLimits head;        // floods of header bytes
-  ChunkedLimits chunked;  // floods of chunk extensions and trailers; how long a body may be is the handler's affair
+  // Floods of header bytes.
+  HeadLimits head = {};
+  // Floods of chunk extensions and trailers. How long a body may be is the handler's affair.
+  ChunkedLimits chunked = {};
 
-  // Body bytes handed to the receiver and not yet paid back; beyond it nothing more is read (back-pressure on uploads).
+  // Body bytes handed to the receiver and not yet paid back; beyond it nothing more is read (back-pressure on
+  // uploads).
   size_t unconsumed_limit = 64 * 1024;
-  // Bytes written and not yet taken by the socket; beyond it writable() is false and no further request is begun (a peer that does not read).
+  // Bytes written and not yet taken by the socket; beyond it writable() is false and no further request is
+  // begun (a peer that does not read).
   size_t output_limit = 64 * 1024;
-  // Of a request body that its handler did not want, read and dropped so that the connection can be kept; beyond it the connection closes.
+  // Of a request body that its handler did not want, read and dropped so that the connection can be kept;
+  // beyond it the connection closes.
   size_t discard_limit = 256 * 1024;
 
-  // From a request's first byte to the end of its head, from the start for the first request; also to discard a body (slowloris).
+  // From a request's first byte to the end of its head, from the start for the first request; also to discard
+  // a body (slowloris).
   std::chrono::milliseconds header_timeout{10000};
   // Between two requests.
   std::chrono::milliseconds idle_timeout{60000};
   // A peer that takes nothing from a full socket for this long is cut off.
   std::chrono::milliseconds write_timeout{30000};
-  // After our side has ended, how long and how much is read and dropped until the peer ends its own: closing a socket with unread bytes
-  // would destroy the response on its way (RFC 9112 9.6).
+  // After our side has ended, how long and how much is read and dropped until the peer ends its own: closing
+  // a socket with unread bytes would destroy the response on its way (RFC 9112 9.6).
   std::chrono::milliseconds linger_timeout{1000};
   size_t linger_bytes = 1024 * 1024;
 };

@@ -23,12 +23,15 @@ bool AllDigits(std::string_view text) { return std::all_of(text.begin(), text.en
 
 // "HTTP/1.0" and "HTTP/1.1" are 0 and 1; another version is nullopt; anything else is -1.
 std::optional<int> ReadVersion(std::string_view text) {
-  if (text.size() != 8 || !text.starts_with("HTTP/") || !IsDigit(text[5]) || text[6] != '.' || !IsDigit(text[7])) return -1;
+  if (text.size() != 8 || !text.starts_with("HTTP/") || !IsDigit(text[5]) || text[6] != '.' ||
+      !IsDigit(text[7]))
+    return -1;
   if (text[5] != '1' || text[7] > '1') return std::nullopt;
   return text[7] - '0';
 }
 
-// RFC 3986 3.2.2 and 3.2.3, without user information (RFC 9110 4.2.4) and without commas, which only merged fields have.
+// RFC 3986 3.2.2 and 3.2.3, without user information (RFC 9110 4.2.4) and without commas, which only merged
+// fields have.
 bool IsHostPort(std::string_view text, bool host_and_port_required) {
   size_t host_size = 0;
   if (text.starts_with('[')) {
@@ -40,7 +43,8 @@ bool IsHostPort(std::string_view text, bool host_and_port_required) {
   } else {
     host_size = std::min(text.find(':'), text.size());
     const auto is_name = [](char c) {
-      return IsDigit(c) || IsAlpha(c) || (c != 0 && std::string_view("-._~%!$&'()*+;=").find(c) != std::string_view::npos);
+      return IsDigit(c) || IsAlpha(c) ||
+             (c != 0 && std::string_view("-._~%!$&'()*+;=").find(c) != std::string_view::npos);
     };
     if (!std::all_of(text.begin(), text.begin() + static_cast<ptrdiff_t>(host_size), is_name)) return false;
   }
@@ -69,9 +73,12 @@ int ReadFraming(const http::HeaderList& fields, int minor_version, Framing& fram
   bool transfer_encoding = false;
   for (const http::HeaderField& field : fields) {
     if (field.name == "content-length") {
-      // One plain number; even equal repetitions are refused: not every party on the way merges them alike (RFC 9112 6.3).
+      // One plain number; even equal repetitions are refused: not every party on the way merges them alike
+      // (RFC 9112 6.3).
       why = "content-length twice, or not a plain number";
-      if (framing.content_length || field.value.empty() || field.value.size() > kMostLengthDigits || !AllDigits(field.value)) return 400;
+      if (framing.content_length || field.value.empty() || field.value.size() > kMostLengthDigits ||
+          !AllDigits(field.value))
+        return 400;
       uint64_t length = 0;
       for (char c : field.value) length = length * 10 + static_cast<uint64_t>(c - '0');
       framing.content_length = length;
@@ -118,12 +125,14 @@ void HeadScanner::Reset() {
   start_line_seen_ = false;
 }
 
-Parsed HeadScanner::Scan(std::span<const uint8_t> unread, absl::FunctionRef<Parsed(std::string_view line)> on_start_line) {
+Parsed HeadScanner::Scan(std::span<const uint8_t> unread,
+                         absl::FunctionRef<Parsed(std::string_view line)> on_start_line) {
   const auto* data = reinterpret_cast<const char*>(unread.data());
   for (;;) {
-    const auto* lf = scanned_ == unread.size()
-                         ? nullptr
-                         : static_cast<const char*>(std::memchr(data + scanned_, '\n', unread.size() - scanned_));
+    const auto* lf =
+        scanned_ == unread.size()
+            ? nullptr
+            : static_cast<const char*>(std::memchr(data + scanned_, '\n', unread.size() - scanned_));
     // Without an LF the line is at least one byte longer than what is here.
     const size_t end = lf == nullptr ? unread.size() + 1 : static_cast<size_t>(lf - data) + 1;
     if (!start_line_seen_ && end - line_begin_ > limits_.start_line + 2) {
@@ -157,7 +166,8 @@ Parsed HeadScanner::Scan(std::span<const uint8_t> unread, absl::FunctionRef<Pars
 }
 
 Parsed HeadScanner::OnFieldLine(std::string_view line) {
-  if (fields_.size() == limits_.field_count) return Fail(431, StrCat("more than ", limits_.field_count, " fields"));
+  if (fields_.size() == limits_.field_count)
+    return Fail(431, StrCat("more than ", limits_.field_count, " fields"));
   const absl::Status status = AddFieldLine(line, fields_);
   return status.ok() ? Parsed::kNeedMore : Fail(400, ToStd(status.message()));
 }
@@ -170,8 +180,9 @@ void RequestParser::Reset() {
 
 Parsed RequestParser::Parse(std::span<const uint8_t> unread) {
   const auto* data = reinterpret_cast<const char*>(unread.data());
-  const Parsed parsed = scanner_.Scan(
-      unread, [&](std::string_view line) { return OnRequestLine(line, static_cast<size_t>(line.data() - data)); });
+  const Parsed parsed = scanner_.Scan(unread, [&](std::string_view line) {
+    return OnRequestLine(line, static_cast<size_t>(line.data() - data));
+  });
   return parsed == Parsed::kHead ? Finish({data, unread.size()}) : parsed;
 }
 
@@ -184,7 +195,8 @@ Parsed RequestParser::OnRequestLine(std::string_view line, size_t offset) {
   }
   const std::string_view target = line.substr(method_end + 1, target_end - method_end - 1);
   if (!IsToken(line.substr(0, method_end))) return scanner_.Fail(400, "method is not a token");
-  const bool printable = std::all_of(target.begin(), target.end(), [](char c) { return c > 0x20 && c < 0x7f && c != '#'; });
+  const bool printable =
+      std::all_of(target.begin(), target.end(), [](char c) { return c > 0x20 && c < 0x7f && c != '#'; });
   if (target.empty() || !printable) return scanner_.Fail(400, "request target has a forbidden character");
   const std::optional<int> version = ReadVersion(line.substr(target_end + 1));
   if (!version) return scanner_.Fail(505, "HTTP version is neither 1.0 nor 1.1");
@@ -296,18 +308,21 @@ Parsed ResponseParser::Parse(std::span<const uint8_t> unread) {
   return parsed == Parsed::kHead ? Finish() : parsed;
 }
 
-// RFC 9112 4: HTTP-version SP status-code SP [ reason-phrase ]; the last SP is often forgotten where no reason follows.
+// RFC 9112 4: HTTP-version SP status-code SP [ reason-phrase ]; the last SP is often forgotten where no
+// reason follows.
 Parsed ResponseParser::OnStatusLine(std::string_view line) {
   constexpr size_t kVersion = 8;
   constexpr size_t kCodeEnd = kVersion + 1 + 3;
   const std::optional<int> version = ReadVersion(line.substr(0, kVersion));
-  if (!version || *version < 0) return scanner_.Fail(502, "malformed or unknown HTTP version in a status line");
+  if (!version || *version < 0)
+    return scanner_.Fail(502, "malformed or unknown HTTP version in a status line");
   response_.minor_version = *version;
   if (line.size() < kCodeEnd || line[kVersion] != ' ' || (line.size() > kCodeEnd && line[kCodeEnd] != ' ')) {
     return scanner_.Fail(502, "malformed status line");
   }
   const std::string_view code = line.substr(kVersion + 1, 3);
-  if (!AllDigits(code) || code[0] == '0') return scanner_.Fail(502, "status code is not a number from 100 to 999");
+  if (!AllDigits(code) || code[0] == '0')
+    return scanner_.Fail(502, "status code is not a number from 100 to 999");
   const std::string_view reason = line.substr(std::min(kCodeEnd + 1, line.size()));
   const bool printable = std::all_of(reason.begin(), reason.end(), [](char c) {
     return c == '\t' || (static_cast<uint8_t>(c) >= 0x20 && c != 0x7f);
@@ -326,7 +341,8 @@ Parsed ResponseParser::Finish() {
   const int failed = ReadFraming(scanner_.fields(), response_.minor_version, framing, why);
   response_.keep_alive = !framing.close && (response_.minor_version == 1 || framing.keep_alive);
   const int status = response_.head.status;
-  if (status < 200 || status == 204 || status == 304 || method_ == "HEAD" || (method_ == "CONNECT" && status < 300)) {
+  if (status < 200 || status == 204 || status == 304 || method_ == "HEAD" ||
+      (method_ == "CONNECT" && status < 300)) {
     response_.body = BodyKind::kNone;  // whatever the fields say
   } else if (failed != 0) {
     return scanner_.Fail(502, why);

@@ -1,7 +1,8 @@
 #ifndef CULVERT_TRANSPORT_HTTP1_PARSER_H_
 #define CULVERT_TRANSPORT_HTTP1_PARSER_H_
 
-// The heads of HTTP/1.x messages (RFC 9112 2 to 6): start line, fields, and how the body that follows is framed. Pure.
+// The heads of HTTP/1.x messages (RFC 9112 2 to 6): start line, fields, and how the body that follows is
+// framed. Pure.
 //
 //   switch (parser.Parse(buffer.unread())) {
 //     case Parsed::kNeedMore: read more, call again with all unread bytes;
@@ -9,8 +10,9 @@
 //     case Parsed::kError:    answer parser.error().http_status and close;
 //   }
 //
-// Strict where leniency lets two parties see different messages (request smuggling): CRLF only, no folded lines, one plain
-// Content-Length, no coding but chunked, exactly one Host. The scan goes on where it stopped: time is linear however the bytes arrive.
+// Strict where leniency lets two parties see different messages (request smuggling): CRLF only, no folded
+// lines, one plain Content-Length, no coding but chunked, exactly one Host. The scan goes on where it
+// stopped: time is linear however the bytes arrive.
 
 #include <cstddef>
 #include <cstdint>
@@ -46,13 +48,15 @@ enum class BodyKind {
   kUntilClose,  // responses only
 };
 
-// Finds the lines of a head, one call after the other, and never looks at a byte twice. The common half of both parsers.
+// Finds the lines of a head, one call after the other, and never looks at a byte twice. The common half of
+// both parsers.
 class HeadScanner {
  public:
   explicit HeadScanner(HeadLimits limits) : limits_(limits) {}
 
   // Sees to the lines that have become complete. `on_start_line` answers kNeedMore to go on, or fails.
-  Parsed Scan(std::span<const uint8_t> unread, absl::FunctionRef<Parsed(std::string_view line)> on_start_line);
+  Parsed Scan(std::span<const uint8_t> unread,
+              absl::FunctionRef<Parsed(std::string_view line)> on_start_line);
 
   Parsed Fail(int http_status, std::string_view why);
   void Reset();
@@ -126,7 +130,8 @@ struct Response {
 class ResponseParser {
  public:
   // `request_method` decides whether a body can follow.
-  explicit ResponseParser(std::string_view request_method, HeadLimits limits = {}) : method_(request_method), scanner_(limits) {}
+  explicit ResponseParser(std::string_view request_method, HeadLimits limits = {})
+      : method_(request_method), scanner_(limits) {}
 
   Parsed Parse(std::span<const uint8_t> unread);
   void Reset();  // after a 1xx

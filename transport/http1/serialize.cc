@@ -86,7 +86,8 @@ void AppendField(io::WriteBuffer& out, const http::HeaderField& field) {
 }
 
 struct Number {
-  explicit Number(uint64_t n) : size(static_cast<size_t>(std::to_chars(text, text + sizeof(text), n).ptr - text)) {}
+  explicit Number(uint64_t n)
+      : size(static_cast<size_t>(std::to_chars(text, text + sizeof(text), n).ptr - text)) {}
   operator std::string_view() const { return {text, size}; }
   char text[20];
   size_t size;
@@ -124,7 +125,8 @@ std::string_view ReasonPhrase(int status) {
   return phrase != std::end(kPhrases) && phrase->status == status ? phrase->text : "";
 }
 
-void AppendResponseHead(io::WriteBuffer& out, const http::ResponseHead& head, const ResponseFraming& framing) {
+void AppendResponseHead(io::WriteBuffer& out, const http::ResponseHead& head,
+                        const ResponseFraming& framing) {
   AppendStatusLine(out, head.status);
   const bool length_as_given = framing.body == ResponseFraming::Body::kAsGiven;
   for (const http::HeaderField& field : head.fields) {
@@ -133,7 +135,8 @@ void AppendResponseHead(io::WriteBuffer& out, const http::ResponseHead& head, co
     AppendField(out, field);
   }
   std::string_view coding;
-  if (framing.body == ResponseFraming::Body::kLength) Append(out, "content-length: ", Number(framing.length), "\r\n");
+  if (framing.body == ResponseFraming::Body::kLength)
+    Append(out, "content-length: ", Number(framing.length), "\r\n");
   if (framing.body == ResponseFraming::Body::kChunked) coding = "transfer-encoding: chunked\r\n";
   Append(out, coding, ConnectionField(framing.connection), "\r\n");
 }

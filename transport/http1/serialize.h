@@ -3,8 +3,9 @@
 
 // Heads of HTTP/1.1 messages, written (RFC 9112 3 to 6). Pure.
 //
-// What the connection decides (length, coding, persistence) replaces whatever an application put into the fields about it; a field whose
-// name or value has a forbidden character is left out, so that no value can end its line and begin another.
+// What the connection decides (length, coding, persistence) replaces whatever an application put into the
+// fields about it; a field whose name or value has a forbidden character is left out, so that no value can
+// end its line and begin another.
 
 #include <cstdint>
 #include <span>
@@ -21,10 +22,10 @@ std::string_view ReasonPhrase(int status);
 
 struct ResponseFraming {
   enum class Body {
-    kNone,      // neither length nor coding: 1xx, 204, CONNECT, or a body that ends with the connection
-    kAsGiven,   // the application's content-length stands: HEAD, 304
-    kLength,    // content-length: `length`
-    kChunked,   // transfer-encoding: chunked
+    kNone,     // neither length nor coding: 1xx, 204, CONNECT, or a body that ends with the connection
+    kAsGiven,  // the application's content-length stands: HEAD, 304
+    kLength,   // content-length: `length`
+    kChunked,  // transfer-encoding: chunked
   };
   enum class Connection {
     kUnstated,
@@ -44,7 +45,8 @@ void AppendResponseHead(io::WriteBuffer& out, const http::ResponseHead& head, co
 void AppendTrailers(io::WriteBuffer& out, std::span<const http::HeaderField> trailers);
 
 // For a client: `target` is in the form the request needs, and `fields` are complete, Host included.
-void AppendRequestHead(io::WriteBuffer& out, std::string_view method, std::string_view target, std::span<const http::HeaderField> fields);
+void AppendRequestHead(io::WriteBuffer& out, std::string_view method, std::string_view target,
+                       std::span<const http::HeaderField> fields);
 
 // A whole response with `text` as its plain-text body; says Connection: close.
 void AppendErrorResponse(io::WriteBuffer& out, int status, std::string_view text);

@@ -61,18 +61,22 @@ void ServerExchange::Release() {
     if (framing_ == Framing::kUnsent) {
       connection_.RespondAndClose(500, "the request was not answered");
     } else {
-      connection_.FinishOutput();  // without a last chunk, or short of the length: the client sees that it is incomplete
+      connection_.FinishOutput();  // without a last chunk, or short of the length: the client sees that it is
+                                   // incomplete
     }
   }
   connection_.ScheduleAdvance();
 }
 
 void ServerExchange::Reset(absl::StatusCode code) {
-  if (connection_.stage_ != Connection::Stage::kExchange || released_ || (request_complete_ && response_ended_)) return;
+  if (connection_.stage_ != Connection::Stage::kExchange || released_ ||
+      (request_complete_ && response_ended_))
+    return;
   if (response_ended_) {
     connection_.FinishOutput();
   } else if (framing_ == Framing::kUnsent) {
-    const bool overloaded = code == absl::StatusCode::kUnavailable || code == absl::StatusCode::kResourceExhausted;
+    const bool overloaded =
+        code == absl::StatusCode::kUnavailable || code == absl::StatusCode::kResourceExhausted;
     connection_.RespondAndClose(overloaded ? 503 : 500, "the request was not answered");
   } else {
     connection_.End();
@@ -109,7 +113,8 @@ void ServerExchange::SendHead(const http::ResponseHead& head, bool end) {
   using Body = ResponseFraming::Body;
   ResponseFraming framing;
   if (out.status < 200 && out.status != 101) {
-    if (!is_http10_) AppendResponseHead(*connection_.output_, out, framing);  // RFC 9110 15.2: 1.0 knows no 1xx
+    if (!is_http10_)
+      AppendResponseHead(*connection_.output_, out, framing);  // RFC 9110 15.2: 1.0 knows no 1xx
     connection_.ScheduleAdvance();
     return;
   }
@@ -151,7 +156,8 @@ uint8_t* ServerExchange::TrySendInPlace(size_t n, bool end) {
     wants_writable_ = true;
     return nullptr;
   }
-  if (n > connection_.options_.output_limit || (framing_ == Framing::kLength && n > length_left_)) return nullptr;
+  if (n > connection_.options_.output_limit || (framing_ == Framing::kLength && n > length_left_))
+    return nullptr;
   io::WriteBuffer& output = *connection_.output_;
   uint8_t* at = nullptr;
   if (framing_ == Framing::kChunked) {
@@ -242,7 +248,8 @@ EventLoop& ServerExchange::loop() { return connection_.loop_; }
 std::string ServerExchange::peer() const { return connection_.peer_; }
 
 absl::StatusOr<http::Hijacked> ServerExchange::Hijack() {
-  if (connection_.stage_ == Connection::Stage::kHijacked) return absl::FailedPreconditionError("the connection was hijacked before");
+  if (connection_.stage_ == Connection::Stage::kHijacked)
+    return absl::FailedPreconditionError("the connection was hijacked before");
   if (!sending()) return absl::FailedPreconditionError("the exchange is over");
   if (!request_complete_) return absl::FailedPreconditionError("hijack before the request's body is read");
   if (framing_ != Framing::kUnsent && framing_ != Framing::kRaw) {

@@ -1,11 +1,12 @@
 #ifndef CULVERT_TRANSPORT_HTTP1_SERVER_EXCHANGE_H_
 #define CULVERT_TRANSPORT_HTTP1_SERVER_EXCHANGE_H_
 
-// The one request that an HTTP/1.1 connection is answering: how its handler sends. Part of the connection and used again for each request.
+// The one request that an HTTP/1.1 connection is answering: how its handler sends. Part of the connection and
+// used again for each request.
 //
-// Response bodies are framed by the handler's content-length, by 0 when there is no body, otherwise chunked; towards HTTP/1.0 by closing.
-// After 101, or 2xx to CONNECT, nothing is framed: such a head is followed by Hijack, or by raw bytes until the end.
-// An interim head (1xx but 101) does not count as the one SendHead.
+// Response bodies are framed by the handler's content-length, by 0 when there is no body, otherwise chunked;
+// towards HTTP/1.0 by closing. After 101, or 2xx to CONNECT, nothing is framed: such a head is followed by
+// Hijack, or by raw bytes until the end. An interim head (1xx but 101) does not count as the one SendHead.
 
 #include <cstdint>
 #include <string>
@@ -43,12 +44,12 @@ class ServerExchange final : public http::Exchange {
   friend class Connection;
 
   enum class Framing {
-    kUnsent,   // no head yet
-    kNoBody,   // HEAD, 204, 304: body bytes are dropped
-    kLength,   // length_left_ more bytes
+    kUnsent,  // no head yet
+    kNoBody,  // HEAD, 204, 304: body bytes are dropped
+    kLength,  // length_left_ more bytes
     kChunked,
     kUntilClose,
-    kRaw,      // 101, or 2xx to CONNECT: what follows is no HTTP
+    kRaw,  // 101, or 2xx to CONNECT: what follows is no HTTP
   };
 
   void Begin(const Request& request);

@@ -191,9 +191,9 @@ void Session::CloseOnWire(Stream& stream) {
 void Session::FailStream(Stream& stream, const absl::Status& why, bool unprocessed) {
   CloseOnWire(stream);
   unopened_.Remove(&stream);
-  if (stream.receiver_ == nullptr) {
+  if (stream.released_) {
     Forget(stream);
-  } else {
+  } else if (stream.receiver_ != nullptr) {
     stream.receiver_->OnClosed(why, unprocessed);
   }
 }
@@ -268,7 +268,7 @@ std::string Session::Describe() const {
   for (const Stream* s = all_.front(); s != nullptr; s = s->all_.next) {
     out += StrCat("\n  stream ", s->id_, " ", StateName(s->state_), " send_window=", s->send_window_.available(),
                   " queued=", s->queue_ ? s->queue_->bytes : 0, " unconsumed=", s->unconsumed_,
-                  s->receiver_ == nullptr ? " released" : "");
+                  s->released_ ? " released" : "");
   }
   return out;
 }

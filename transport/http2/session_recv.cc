@@ -156,7 +156,7 @@ void Session::OnPeerEnd(Stream& stream) {
     return;
   }
   CloseOnWire(stream);
-  if (stream.receiver_ == nullptr) Forget(stream);
+  if (stream.released_) Forget(stream);
 }
 
 absl::Status Session::OnHeaders(const frame::FrameHeader& header, const frame::HeadersFrame& headers) {

@@ -200,6 +200,7 @@ void Session::NotifyWritable() {
   while (!closed_ && HasRoom() && send_window_.available() > 0) {
     Stream* stream = waiting_.PopFront();
     if (stream == nullptr) return;
+    if (!stream->queue_empty()) continue;  // comes back when its queue has gone out
     stream->wants_writable_ = false;
     if (stream->receiver_ != nullptr) stream->receiver_->OnWritable();
   }
@@ -217,11 +218,11 @@ void Session::EndOnSend(Stream& stream) {
   const StreamState next = OnSendEnd(stream.state_);
   if (next == StreamState::kClosed) {
     CloseOnWire(stream);
-    if (stream.receiver_ == nullptr) Forget(stream);
+    if (stream.released_) Forget(stream);
     return;
   }
   stream.state_ = next;
-  if (stream.receiver_ != nullptr) return;
+  if (!stream.released_) return;
   // Released: nobody wants the rest of what the peer sends (RFC 9113 8.1).
   SendRstStream(stream.id_, role_ == Role::kServer ? ErrorCode::kNoError : ErrorCode::kCancel);
   CloseOnWire(stream);
@@ -308,6 +309,7 @@ absl::StatusOr<http::Hijacked> Stream::Hijack() {
 void Stream::Release() {
   CULVERT_DCHECK(session_.loop_.RunsHere(), "an exchange is used on its connection's loop only");
   receiver_ = nullptr;
+  released_ = true;
   session_.unconsumed_ -= unconsumed_;
   unconsumed_ = 0;
   session_.CreditConnection(0);

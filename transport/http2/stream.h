@@ -65,7 +65,8 @@ class Stream final : public http::Exchange {
   Session& session_;
   frame::StreamId id_;  // 0 while a client's stream waits to be opened
   StreamState state_ = StreamState::kIdle;
-  http::Receiver* receiver_ = nullptr;  // null once released
+  http::Receiver* receiver_ = nullptr;
+  bool released_ = false;
   SendWindow send_window_;
   ReceiveWindow receive_window_;
 

@@ -1,7 +1,8 @@
 #ifndef CULVERT_TRANSPORT_IO_POISON_H_
 #define CULVERT_TRANSPORT_IO_POISON_H_
 
-// Memory that is ours but may not be read now, made known to AddressSanitizer; nothing at all in other builds.
+// Memory that is ours but may not be read now, made known to AddressSanitizer; nothing at all in other
+// builds.
 //
 // Shadow memory has a granularity of eight bytes: a granule that also holds readable bytes stays readable.
 

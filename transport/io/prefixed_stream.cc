@@ -23,7 +23,8 @@ PrefixedStream::PrefixedStream(std::span<const uint8_t> prefix, std::unique_ptr<
 
 PrefixedStream::~PrefixedStream() { CancelOwnWait(); }
 
-std::unique_ptr<ByteStream> PrefixedStream::Make(std::span<const uint8_t> prefix, std::unique_ptr<ByteStream> stream) {
+std::unique_ptr<ByteStream> PrefixedStream::Make(std::span<const uint8_t> prefix,
+                                                 std::unique_ptr<ByteStream> stream) {
   if (prefix.empty()) return stream;
   return std::make_unique<PrefixedStream>(prefix, std::move(stream));
 }

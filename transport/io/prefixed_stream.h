@@ -1,8 +1,8 @@
 #ifndef CULVERT_TRANSPORT_IO_PREFIXED_STREAM_H_
 #define CULVERT_TRANSPORT_IO_PREFIXED_STREAM_H_
 
-// A stream some of whose bytes were read already: they are replayed first, then it reads on. For what a sniffer looked at, and for what a
-// connection had read ahead when it was hijacked.
+// A stream some of whose bytes were read already: they are replayed first, then it reads on. For what a
+// sniffer looked at, and for what a connection had read ahead when it was hijacked.
 
 #include <memory>
 #include <span>
@@ -19,7 +19,8 @@ class PrefixedStream final : public ByteStream {
   ~PrefixedStream() override;
 
   // A PrefixedStream, or `stream` itself when there is nothing to replay.
-  static std::unique_ptr<ByteStream> Make(std::span<const uint8_t> prefix, std::unique_ptr<ByteStream> stream);
+  static std::unique_ptr<ByteStream> Make(std::span<const uint8_t> prefix,
+                                          std::unique_ptr<ByteStream> stream);
 
   IoResult TryRead(std::span<uint8_t> into) override;
   IoResult TryWrite(std::span<const iovec> pieces) override { return stream_->TryWrite(pieces); }

@@ -66,7 +66,8 @@ void ReadBuffer::Release() {
 }
 
 void ReadBuffer::PoisonConsumed() {
-  // From the start of the granule in which the last call ended: that one could not be poisoned while it held unread bytes.
+  // From the start of the granule in which the last call ended: that one could not be poisoned while it held
+  // unread bytes.
   const size_t from = poisoned_ & ~size_t{7};
   io::Poison(base_ + from, begin_ - from);
   poisoned_ = begin_;

@@ -30,7 +30,8 @@ Protocol ClassifyTls(std::span<const uint8_t> bytes) {
 Protocol Classify(std::span<const uint8_t> bytes) {
   if (!bytes.empty() && bytes[0] == 22) return ClassifyTls(bytes);
   size_t same = 0;
-  while (same < bytes.size() && same < kPreface.size() && bytes[same] == static_cast<uint8_t>(kPreface[same])) ++same;
+  while (same < bytes.size() && same < kPreface.size() && bytes[same] == static_cast<uint8_t>(kPreface[same]))
+    ++same;
   if (same == kPreface.size()) return Protocol::kHttp2;
   if (same == bytes.size()) return Protocol::kNeedMore;
   // The first byte that differs decides; what follows it is the parser's affair.

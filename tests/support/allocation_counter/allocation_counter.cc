@@ -58,7 +58,9 @@ void* operator new(size_t n) {
   std::abort();
 }
 void* operator new[](size_t n) { return ::operator new(n); }
-void* operator new(size_t n, const std::nothrow_t&) noexcept { return CULVERT_COUNTED_MALLOC(n != 0 ? n : 1); }
+void* operator new(size_t n, const std::nothrow_t&) noexcept {
+  return CULVERT_COUNTED_MALLOC(n != 0 ? n : 1);
+}
 void* operator new[](size_t n, const std::nothrow_t& tag) noexcept { return ::operator new(n, tag); }
 void operator delete(void* bytes) noexcept { std::free(bytes); }
 void operator delete[](void* bytes) noexcept { std::free(bytes); }

@@ -1,8 +1,8 @@
 #ifndef CULVERT_TESTS_SUPPORT_ALLOCATION_COUNTER_ALLOCATION_COUNTER_H_
 #define CULVERT_TESTS_SUPPORT_ALLOCATION_COUNTER_ALLOCATION_COUNTER_H_
 
-// How often the calling thread has asked the heap for memory. Linking this in replaces the program's operator new and, where no
-// sanitizer has a malloc of its own, malloc, calloc and realloc.
+// How often the calling thread has asked the heap for memory. Linking this in replaces the program's operator
+// new and, where no sanitizer has a malloc of its own, malloc, calloc and realloc.
 //
 //   const AllocationCounter counter;
 //   framer.ReadFrame();

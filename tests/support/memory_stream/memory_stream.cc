@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-namespace culvert::testing {
+namespace culvert::testing_support {
 
 namespace {
 
@@ -43,7 +43,7 @@ struct Pipe {
   const MemoryStreamOptions options;
   std::vector<uint8_t> bytes;
   size_t begin = 0;
-  bool ended = false;        // the writer's side
+  bool ended = false;  // the writer's side
   bool reader_gone = false;
   Waiting reader;
   Waiting writer;
@@ -125,11 +125,12 @@ class MemoryStream final : public io::ByteStream {
 
 }  // namespace
 
-std::pair<std::unique_ptr<io::ByteStream>, std::unique_ptr<io::ByteStream>> MakeMemoryStreamPair(EventLoop& loop,
-                                                                                                 MemoryStreamOptions options) {
+std::pair<std::unique_ptr<io::ByteStream>, std::unique_ptr<io::ByteStream>> MakeMemoryStreamPair(
+    EventLoop& loop, MemoryStreamOptions options) {
   auto there = std::make_shared<Pipe>(loop, options);
   auto back = std::make_shared<Pipe>(loop, options);
-  return {std::make_unique<MemoryStream>(loop, there, back), std::make_unique<MemoryStream>(loop, back, there)};
+  return {std::make_unique<MemoryStream>(loop, there, back),
+          std::make_unique<MemoryStream>(loop, back, there)};
 }
 
-}  // namespace culvert::testing
+}  // namespace culvert::testing_support

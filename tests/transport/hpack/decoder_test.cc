@@ -46,7 +46,8 @@ struct Vector {
   std::vector<Fields> fields;
 };
 
-// RFC 7541 appendix C.2 to C.6. The response examples have a table of 256 octets, which their first block is made to announce here.
+// RFC 7541 appendix C.2 to C.6. The response examples have a table of 256 octets, which their first block is
+// made to announce here.
 std::vector<Vector> Rfc7541Vectors() {
   const std::vector<Fields> requests = {
       {{":method", "GET"}, {":scheme", "http"}, {":path", "/"}, {":authority", "www.example.com"}},
@@ -78,7 +79,10 @@ std::vector<Vector> Rfc7541Vectors() {
        {"set-cookie", "foo=ASDJKHQKBZXOQWEOPIUAXQWEOIU; max-age=3600; version=1"}},
   };
   return {
-      {"C.2.1", 4096, {Hex("400a637573746f6d2d6b65790d637573746f6d2d686561646572")}, {{{"custom-key", "custom-header"}}}},
+      {"C.2.1",
+       4096,
+       {Hex("400a637573746f6d2d6b65790d637573746f6d2d686561646572")},
+       {{{"custom-key", "custom-header"}}}},
       {"C.2.2", 4096, {Hex("040c2f73616d706c652f70617468")}, {{{":path", "/sample/path"}}}},
       {"C.2.3", 4096, {Hex("100870617373776f726406736563726574")}, {{{"password", "secret"}}}},
       {"C.2.4", 4096, {Hex("82")}, {{{":method", "GET"}}}},
@@ -95,19 +99,23 @@ std::vector<Vector> Rfc7541Vectors() {
       {"C.5",
        256,
        {Hex("3fe101"
-            "4803333032580770726976617465611d4d6f6e2c203231204f637420323031332032303a31333a323120474d546e1768747470733a"
+            "4803333032580770726976617465611d4d6f6e2c203231204f637420323031332032303a31333a323120474d546e1768"
+            "747470733a"
             "2f2f7777772e6578616d706c652e636f6d"),
         Hex("4803333037c1c0bf"),
-        Hex("88c1611d4d6f6e2c203231204f637420323031332032303a31333a323220474d54c05a04677a69707738666f6f3d4153444a4b4851"
+        Hex("88c1611d4d6f6e2c203231204f637420323031332032303a31333a323220474d54c05a04677a69707738666f6f3d4153"
+            "444a4b4851"
             "4b425a584f5157454f50495541585157454f49553b206d61782d6167653d333630303b2076657273696f6e3d31")},
        responses},
       {"C.6",
        256,
        {Hex("3fe101"
-            "488264025885aec3771a4b6196d07abe941054d444a8200595040b8166e082a62d1bff6e919d29ad171863c78f0b97c8e9ae82ae43"
+            "488264025885aec3771a4b6196d07abe941054d444a8200595040b8166e082a62d1bff6e919d29ad171863c78f0b97c8"
+            "e9ae82ae43"
             "d3"),
         Hex("4883640effc1c0bf"),
-        Hex("88c16196d07abe941054d444a8200595040b8166e084a62d1bffc05a839bd9ab77ad94e7821dd7f2e6c7b335dfdfcd5b3960d5af27"
+        Hex("88c16196d07abe941054d444a8200595040b8166e084a62d1bffc05a839bd9ab77ad94e7821dd7f2e6c7b335dfdfcd5b"
+            "3960d5af27"
             "087f3672c1ab270fb5291f9587316065c003ed4ee5b1063d5007")},
        responses},
   };
@@ -231,7 +239,8 @@ TEST(Decoder, RefusesWhatRfc7541Forbids) {
 
 TEST(Decoder, ErrorsDoNotTellValues) {
   Decoder decoder(4096);
-  const absl::Status status = Decode(decoder, Hex("1008") + "password" + Hex("06") + "secret" + Hex("80")).status();
+  const absl::Status status =
+      Decode(decoder, Hex("1008") + "password" + Hex("06") + "secret" + Hex("80")).status();
   EXPECT_EQ(status.message().find("secret"), absl::string_view::npos) << status;
 }
 
@@ -240,10 +249,11 @@ TEST(Decoder, PastTheListSizeStopsEmittingButStaysInStep) {
   http::HeaderList list;
   decoder.StartBlock(list, {.max_list_size = http::FieldSize("aa", "1"), .max_fields = 100});
   // Three fields with indexing: aa=1, bb=2, cc=3.
-  ASSERT_TRUE(decoder.Decode(Span(Hex("400261610131"
-                                      "400262620132"
-                                      "400263630133")),
-                             true)
+  ASSERT_TRUE(decoder
+                  .Decode(Span(Hex("400261610131"
+                                   "400262620132"
+                                   "400263630133")),
+                          true)
                   .ok());
   EXPECT_TRUE(decoder.truncated());
   EXPECT_EQ(Pairs(list), (Fields{{"aa", "1"}}));
@@ -314,15 +324,16 @@ TEST(Decoder, SteadyStateAllocatesNothing) {
   Decoder decoder(4096);
   http::HeaderList list;
   // Every block adds fields to the table, Huffman-coded and plain, so that others leave it.
-  const std::string block = Hex(
-      "828684418cf1e3c2e5f23a6ba0ab90f4ff"
-      "5886a8eb10649cbf"
-      "400a637573746f6d2d6b65790c637573746f6d2d76616c7565"
-      "100870617373776f726406736563726574");
+  const std::string block =
+      Hex("828684418cf1e3c2e5f23a6ba0ab90f4ff"
+          "5886a8eb10649cbf"
+          "400a637573746f6d2d6b65790c637573746f6d2d76616c7565"
+          "100870617373776f726406736563726574");
   const auto turn = [&] {
     list.Clear();
     decoder.StartBlock(list, {});
-    const bool ok = decoder.Decode(Span(block).first(20), false).ok() && decoder.Decode(Span(block).subspan(20), true).ok();
+    const bool ok = decoder.Decode(Span(block).first(20), false).ok() &&
+                    decoder.Decode(Span(block).subspan(20), true).ok();
     EXPECT_TRUE(ok);
   };
   for (int i = 0; i < 200; ++i) turn();

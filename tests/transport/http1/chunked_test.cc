@@ -91,17 +91,45 @@ TEST(ChunkedDecoder, SkipsExtensions) {
 }
 
 TEST(ChunkedDecoder, NeedsMore) {
-  for (const char* text : {"", "5", "5\r", "5\r\nhell", "5\r\nhello", "5\r\nhello\r", "0\r\n", "0\r\n\r", "0\r\na: b\r\n", "5;x"}) {
+  for (const char* text : {"", "5", "5\r", "5\r\nhell", "5\r\nhello", "5\r\nhello\r", "0\r\n", "0\r\n\r",
+                           "0\r\na: b\r\n", "5;x"}) {
     EXPECT_EQ(Decode(text).outcome, "need more") << text;
   }
 }
 
 TEST(ChunkedDecoder, RefusesWhatSmuggles) {
-  for (const char* text : {"\r\n", "5\n", "5\r5\r\n", "g\r\n", "0x5\r\n", "+5\r\n", "-5\r\n", " 5\r\n", "5 \r\n", "5 ;x\r\n", "5,5\r\n", ";x\r\n",
-                           "1\r\nab\r\n", "1\r\na\n", "1\r\na\r\r\n", "1\r\na0\r\n", "5;a\nb\r\n", "5;a\rb\r\n", "5;a\x01\r\n", "1000000000000000\r\n",
-                           "ffffffffffffffff\r\n", "0000000000000001\r\n", "0\r\n\n", "0\r\nx: y\n\r\n", "0\r\nx : y\r\n\r\n", "0\r\n x: y\r\n\r\n",
-                           "0\r\nx: a\r\n b\r\n\r\n", "0\r\nnocolon\r\n\r\n", "0\r\nContent-Length: 5\r\n\r\n", "0\r\nTransfer-Encoding: chunked\r\n\r\n",
-                           "0\r\nHost: a\r\n\r\n", "0\r\nConnection: close\r\n\r\n"}) {
+  for (const char* text : {"\r\n",
+                           "5\n",
+                           "5\r5\r\n",
+                           "g\r\n",
+                           "0x5\r\n",
+                           "+5\r\n",
+                           "-5\r\n",
+                           " 5\r\n",
+                           "5 \r\n",
+                           "5 ;x\r\n",
+                           "5,5\r\n",
+                           ";x\r\n",
+                           "1\r\nab\r\n",
+                           "1\r\na\n",
+                           "1\r\na\r\r\n",
+                           "1\r\na0\r\n",
+                           "5;a\nb\r\n",
+                           "5;a\rb\r\n",
+                           "5;a\x01\r\n",
+                           "1000000000000000\r\n",
+                           "ffffffffffffffff\r\n",
+                           "0000000000000001\r\n",
+                           "0\r\n\n",
+                           "0\r\nx: y\n\r\n",
+                           "0\r\nx : y\r\n\r\n",
+                           "0\r\n x: y\r\n\r\n",
+                           "0\r\nx: a\r\n b\r\n\r\n",
+                           "0\r\nnocolon\r\n\r\n",
+                           "0\r\nContent-Length: 5\r\n\r\n",
+                           "0\r\nTransfer-Encoding: chunked\r\n\r\n",
+                           "0\r\nHost: a\r\n\r\n",
+                           "0\r\nConnection: close\r\n\r\n"}) {
     const Result r = Decode(text);
     EXPECT_NE(r.outcome, "end") << text;
     EXPECT_NE(r.outcome, "need more") << text;
@@ -111,7 +139,9 @@ TEST(ChunkedDecoder, RefusesWhatSmuggles) {
 TEST(ChunkedDecoder, StaysWithItsErrorUntilReset) {
   ChunkedDecoder decoder;
   const std::string bad = "x", good = "0\r\n\r\n";
-  const auto span = [](const std::string& s) { return std::span(reinterpret_cast<const uint8_t*>(s.data()), s.size()); };
+  const auto span = [](const std::string& s) {
+    return std::span(reinterpret_cast<const uint8_t*>(s.data()), s.size());
+  };
   EXPECT_EQ(decoder.Next(span(bad)).kind, ChunkedDecoder::Kind::kError);
   EXPECT_EQ(decoder.Next(span(good)).kind, ChunkedDecoder::Kind::kError);
   decoder.Reset();
@@ -127,7 +157,8 @@ TEST(ChunkedDecoder, StopsAFloodOfExtensions) {
 }
 
 TEST(ChunkedDecoder, LetsSignedUploadsPass) {
-  const std::string chunk = absl::StrCat("10000;chunk-signature=", std::string(64, 'f'), "\r\n", std::string(65536, 'x'), "\r\n");
+  const std::string chunk =
+      absl::StrCat("10000;chunk-signature=", std::string(64, 'f'), "\r\n", std::string(65536, 'x'), "\r\n");
   std::vector<std::string_view> pieces(500, chunk);
   pieces.push_back("0\r\n\r\n");
   const Result r = Feed(pieces);
@@ -145,7 +176,8 @@ TEST(ChunkedDecoder, BoundsTrailers) {
 }
 
 TEST(WriteChunkHeader, IsWhatTheDecoderReads) {
-  for (uint64_t n : {uint64_t{1}, uint64_t{10}, uint64_t{255}, uint64_t{65536}, uint64_t{0xfffffffffffffff}}) {
+  for (uint64_t n :
+       {uint64_t{1}, uint64_t{10}, uint64_t{255}, uint64_t{65536}, uint64_t{0xfffffffffffffff}}) {
     uint8_t header[kMostChunkHeader];
     const size_t size = WriteChunkHeader(n, header);
     EXPECT_EQ(std::string(header, header + size), absl::StrCat(absl::Hex(n), "\r\n"));

@@ -19,7 +19,8 @@ std::string Text(const io::WriteBuffer& out) {
   std::array<iovec, 64> pieces{};
   const size_t count = out.Gather(pieces);
   std::string text;
-  for (size_t i = 0; i < count; ++i) text.append(static_cast<const char*>(pieces[i].iov_base), pieces[i].iov_len);
+  for (size_t i = 0; i < count; ++i)
+    text.append(static_cast<const char*>(pieces[i].iov_base), pieces[i].iov_len);
   return text;
 }
 
@@ -40,18 +41,32 @@ TEST_F(SerializeTest, WritesStatusLineFieldsAndFraming) {
             "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n");
   EXPECT_EQ(Response(101, {{"upgrade", "echo"}}, {Body::kNone, 0, Connection::kUpgrade}),
             "HTTP/1.1 101 Switching Protocols\r\nupgrade: echo\r\nconnection: upgrade\r\n\r\n");
-  EXPECT_EQ(Response(200, {}, {Body::kNone, 0, Connection::kKeepAlive}), "HTTP/1.1 200 OK\r\nconnection: keep-alive\r\n\r\n");
+  EXPECT_EQ(Response(200, {}, {Body::kNone, 0, Connection::kKeepAlive}),
+            "HTTP/1.1 200 OK\r\nconnection: keep-alive\r\n\r\n");
 }
 
 TEST_F(SerializeTest, TheConnectionsDecisionReplacesTheApplications) {
-  EXPECT_EQ(Response(200, {{"content-length", "99"}, {"Transfer-Encoding", "gzip"}, {"connection", "x"}, {"keep-alive", "1"}}, {Body::kLength, 5, {}}),
-            "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n");
-  EXPECT_EQ(Response(304, {{"content-length", "99"}}, {Body::kAsGiven, 0, {}}), "HTTP/1.1 304 Not Modified\r\ncontent-length: 99\r\n\r\n");
-  EXPECT_EQ(Response(204, {{"content-length", "99"}}, {Body::kNone, 0, {}}), "HTTP/1.1 204 No Content\r\n\r\n");
+  EXPECT_EQ(
+      Response(
+          200,
+          {{"content-length", "99"}, {"Transfer-Encoding", "gzip"}, {"connection", "x"}, {"keep-alive", "1"}},
+          {Body::kLength, 5, {}}),
+      "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n");
+  EXPECT_EQ(Response(304, {{"content-length", "99"}}, {Body::kAsGiven, 0, {}}),
+            "HTTP/1.1 304 Not Modified\r\ncontent-length: 99\r\n\r\n");
+  EXPECT_EQ(Response(204, {{"content-length", "99"}}, {Body::kNone, 0, {}}),
+            "HTTP/1.1 204 No Content\r\n\r\n");
 }
 
 TEST_F(SerializeTest, LeavesOutFieldsThatWouldSplitTheResponse) {
-  EXPECT_EQ(Response(200, {{"a", "b\r\nset-cookie: x"}, {"c\r\nd", "e"}, {"f", "g\nh"}, {"i", std::string_view("j\0k", 3)}, {"", "l"}, {":status", "1"}, {"ok", "m"}},
+  EXPECT_EQ(Response(200,
+                     {{"a", "b\r\nset-cookie: x"},
+                      {"c\r\nd", "e"},
+                      {"f", "g\nh"},
+                      {"i", std::string_view("j\0k", 3)},
+                      {"", "l"},
+                      {":status", "1"},
+                      {"ok", "m"}},
                      {}),
             "HTTP/1.1 200 OK\r\nok: m\r\n\r\n");
 }

@@ -104,7 +104,8 @@ TEST(ReadBuffer, SpaceIsNeverEmptyWhileLessThanABlockIsUnread) {
     const size_t n = std::min<size_t>(space.size(), 1 + (static_cast<size_t>(i) * 7919) % 3000);
     for (uint8_t& byte : space.first(n)) expected.push_back(static_cast<char>(byte = next++));
     buffer.Commit(n);
-    const size_t take = i % 50 == 49 ? buffer.unread().size() : std::min<size_t>(buffer.unread().size(), 1000);
+    const size_t take =
+        i % 50 == 49 ? buffer.unread().size() : std::min<size_t>(buffer.unread().size(), 1000);
     buffer.Consume(take);
     expected.erase(0, take);
     ASSERT_EQ(Unread(buffer), expected);

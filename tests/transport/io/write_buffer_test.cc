@@ -19,7 +19,8 @@ std::string Bytes(const WriteBuffer& buffer) {
   std::array<iovec, 1000> pieces;
   const size_t count = buffer.Gather(pieces);
   std::string bytes;
-  for (size_t i = 0; i < count; ++i) bytes.append(static_cast<const char*>(pieces[i].iov_base), pieces[i].iov_len);
+  for (size_t i = 0; i < count; ++i)
+    bytes.append(static_cast<const char*>(pieces[i].iov_base), pieces[i].iov_len);
   return bytes;
 }
 
@@ -194,7 +195,8 @@ TEST(WriteBuffer, AnyMixOfAppendsAndConsumesKeepsTheBytesInOrder) {
         buffer.AppendShared(SharedBytes::FromString(std::move(text)));
         break;
       case 3: {
-        const size_t taken = random() % 3 == 0 ? expected.size() : std::min<size_t>(expected.size(), random() % 30000);
+        const size_t taken =
+            random() % 3 == 0 ? expected.size() : std::min<size_t>(expected.size(), random() % 30000);
         buffer.Consume(taken);
         expected.erase(0, taken);
         break;

@@ -37,7 +37,8 @@ Protocol Answer(std::string_view text) {
 TEST(Sniffer, NothingNeedsMore) { EXPECT_EQ(Classify({}), Protocol::kNeedMore); }
 
 TEST(Sniffer, TellsHttp2ByTheWholePreface) {
-  for (size_t n = 0; n < kPreface.size(); ++n) EXPECT_EQ(ClassifyText(kPreface.substr(0, n)), Protocol::kNeedMore) << n;
+  for (size_t n = 0; n < kPreface.size(); ++n)
+    EXPECT_EQ(ClassifyText(kPreface.substr(0, n)), Protocol::kNeedMore) << n;
   EXPECT_EQ(Answer(kPreface), Protocol::kHttp2);
   EXPECT_EQ(Answer(std::string(kPreface) + "\0\0\0\4\0\0\0\0\0"s), Protocol::kHttp2);
 }
@@ -67,15 +68,18 @@ TEST(Sniffer, TellsTlsByItsClientHello) {
 }
 
 TEST(Sniffer, KnowsWhatItDoesNotKnow) {
-  for (const std::string& garbage : {"\0"s, "\x16\x02"s, "\x16\x03\x05"s, "\x16\x03\x01\x00\x10\x02"s, "\r\nGET / HTTP/1.1"s,
-                                     " GET"s, "\x80\x2e\x01\x00\x02"s, "PR\0"s, "PRI\r\n"s, "\x7f"s, "\xff\xff"s}) {
+  for (const std::string& garbage :
+       {"\0"s, "\x16\x02"s, "\x16\x03\x05"s, "\x16\x03\x01\x00\x10\x02"s, "\r\nGET / HTTP/1.1"s, " GET"s,
+        "\x80\x2e\x01\x00\x02"s, "PR\0"s, "PRI\r\n"s, "\x7f"s, "\xff\xff"s}) {
     EXPECT_EQ(Answer(garbage), Protocol::kUnknown) << testing::PrintToString(garbage);
   }
 }
 
 TEST(Sniffer, AnyFirstByteHasAFinalAnswerAtTheEnd) {
   for (int first = 0; first < 256; ++first) {
-    EXPECT_NE(Answer(std::string(1, static_cast<char>(first)) + std::string(kMostBytes, 'x')), Protocol::kNeedMore) << first;
+    EXPECT_NE(Answer(std::string(1, static_cast<char>(first)) + std::string(kMostBytes, 'x')),
+              Protocol::kNeedMore)
+        << first;
   }
 }
 

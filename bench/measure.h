@@ -1,0 +1,42 @@
+#ifndef CULVERT_BENCH_MEASURE_H_
+#define CULVERT_BENCH_MEASURE_H_
+
+// The course of a measurement, the same for every load generator: reach the server, warm up, measure, stop, report.
+//
+//   int main(int argc, char** argv) { return culvert::bench::LoadMain(argc, argv, MakeGenerator); }
+
+#include <memory>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "bench/meter.h"
+#include "bench/workload.h"
+
+namespace culvert::bench {
+
+// Makes the calls. All of it is called from the main thread.
+class Generator {
+ public:
+  virtual ~Generator() = default;
+
+  // Whose calls they are, for the report: "culvert".
+  virtual absl::string_view name() const = 0;
+  // One unary call on one of the connections, so that a server which is not there is told at once and by its reason.
+  virtual absl::Status Reach(absl::Duration limit) = 0;
+  // Starts the threads and their calls.
+  virtual void Start(Run& run) = 0;
+  // The run is over: ends the calls, then the threads. False when calls would not end: the process is to go down with them.
+  virtual bool Stop() = 0;
+};
+
+using GeneratorMaker = absl::StatusOr<std::unique_ptr<Generator>> (*)(const Workload&);
+
+// A whole load generator: parses the flags, measures, prints. Exit codes: 0; 1 when no operation succeeded or the server was not
+// reached; 2 when the command line makes no sense.
+int LoadMain(int argc, char** argv, GeneratorMaker make);
+
+}  // namespace culvert::bench
+
+#endif  // CULVERT_BENCH_MEASURE_H_

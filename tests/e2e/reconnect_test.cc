@@ -1,0 +1,144 @@
+// A channel outlives its connections: servers that start late, go away and come back.
+
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "rpc/block.h"
+#include "rpc/stub.h"
+#include "tests/e2e/fixture.h"
+#include "tests/e2e/raw_peer.h"
+
+namespace culvert::e2e {
+namespace {
+
+using std::chrono::milliseconds;
+
+// An address that nobody listens on, and that was free a moment ago.
+std::string FreeAddress() { return RawListener().address(); }
+
+std::unique_ptr<Server> StartAt(const std::string& address, Service& service) {
+  auto server = std::make_unique<Server>(OneThread());
+  server->AddService(service);
+  const absl::StatusOr<std::string> bound = server->Listen(address);
+  EXPECT_TRUE(bound.ok()) << bound.status();
+  return server;
+}
+
+absl::Status CallWhenReady(const std::shared_ptr<Channel>& channel) {
+  ClientContext context;
+  context.set_wait_for_ready(true);
+  context.set_timeout(absl::ToChronoNanoseconds(kLong));
+  return Stub(channel).EmptyCall(context, Empty(), kBlock).status();
+}
+
+TEST(Reconnect, AFailedAttemptIsTheCallsEnd) {
+  const std::shared_ptr<Channel> channel = MustCreateChannel(FreeAddress());
+  for (int i = 0; i < 5; ++i) EXPECT_CODE(CallOnce(channel), kUnavailable);
+}
+
+TEST(Reconnect, WaitForReadyWaitsForAServerThatStartsLater) {
+  const std::string address = FreeAddress();
+  const std::shared_ptr<Channel> channel = MustCreateChannel(address);
+  EXPECT_CODE(CallOnce(channel), kUnavailable);
+  absl::Status status = absl::UnknownError("has not ended");
+  std::thread caller([&] { status = CallWhenReady(channel); });
+  // The channel is in backoff, or tries: the call above has seen to that.
+  interop::TestService service;
+  const std::unique_ptr<Server> server = StartAt(address, service);
+  caller.join();
+  EXPECT_OK(status);
+  EXPECT_OK(CallOnce(channel));
+}
+
+TEST(Reconnect, WaitForReadyEndsWithTheDeadline) {
+  ClientContext context;
+  context.set_wait_for_ready(true);
+  context.set_timeout(milliseconds(50));
+  const absl::Status status = Stub(MustCreateChannel(FreeAddress())).EmptyCall(context, Empty(), kBlock).status();
+  EXPECT_CODE(status, kDeadlineExceeded);
+}
+
+TEST(Reconnect, WaitForReadyCanBeCancelled) {
+  ClientContext context;
+  context.set_wait_for_ready(true);
+  auto call = Stub(MustCreateChannel(FreeAddress())).FullDuplexCall(context);
+  context.Cancel();
+  EXPECT_CODE(call.Finish(kBlock), kCancelled);
+}
+
+TEST(Reconnect, AfterTheServersRestart) {
+  interop::TestService service;
+  const std::string address = FreeAddress();
+  const std::shared_ptr<Channel> channel = MustCreateChannel(address);
+  for (int i = 0; i < 5; ++i) {
+    SCOPED_TRACE(i);
+    std::unique_ptr<Server> server = StartAt(address, service);
+    EXPECT_OK(CallWhenReady(channel));
+    EXPECT_OK(CallOnce(channel));
+    server.reset();
+    EXPECT_CODE(CallOnce(channel), kUnavailable);
+  }
+}
+
+TEST(Reconnect, CallsUnderWayEndWithTheirConnection) {
+  WaitingService service;
+  interop::TestService next_service;
+  const std::string address = FreeAddress();
+  const std::shared_ptr<Channel> channel = MustCreateChannel(address);
+  std::unique_ptr<Server> server = StartAt(address, service);
+  ClientContext context;
+  auto call = Stub(channel).StreamingOutputCall(context, StreamingOutputCallRequest());
+  ASSERT_TRUE(Came(service.started));
+  server.reset();
+  server = StartAt(address, next_service);
+  EXPECT_CODE(call.Finish(kBlock), kUnavailable);
+  EXPECT_OK(CallWhenReady(channel));
+}
+
+// GOAWAY: what is under way ends on the old connection while new calls go over a new one.
+TEST(Reconnect, NewCallsLeaveAConnectionThatIsGoingAway) {
+  RawListener listener;
+  const std::shared_ptr<Channel> channel = MustCreateChannel(listener.address());
+  absl::Status first, second;
+  const std::string settings = Frame(kSettings, 0, 0, {});
+  std::thread first_caller([&] { first = CallOnce(channel); });
+  RawSocket old_connection = listener.Accept();
+  old_connection.Receive(kPreface.size());
+  old_connection.Send(settings);
+  ASSERT_TRUE(ReceiveFrame(old_connection, kHeaders, 1));
+  old_connection.Send(Frame(kGoAway, 0, 0, std::string("\0\0\0\1\0\0\0\0", 8)));
+  // A ping's answer tells that the client has read the GOAWAY before it.
+  old_connection.Send(Frame(kPing, 0, 0, "12345678"));
+  ASSERT_TRUE(ReceiveFrame(old_connection, kPing, 0));
+
+  std::thread second_caller([&] { second = CallOnce(channel); });
+  RawSocket new_connection = listener.Accept();
+  new_connection.Receive(kPreface.size());
+  new_connection.Send(settings);
+  ASSERT_TRUE(ReceiveFrame(new_connection, kHeaders, 1));
+
+  const std::string answer = Frame(kHeaders, kEndHeaders, 1, Field(":status", "200") + Field("content-type", "application/grpc")) +
+                             GrpcData(1, "", false) + Frame(kHeaders, kEndHeaders | kEndStream, 1, Field("grpc-status", "0"));
+  new_connection.Send(answer);
+  second_caller.join();
+  EXPECT_OK(second);
+  old_connection.Send(answer);
+  first_caller.join();
+  EXPECT_OK(first);
+}
+
+TEST(Reconnect, AChannelThatNobodyUsedIsNoConnection) {
+  RawListener listener;
+  MustCreateChannel(listener.address());
+}
+
+TEST(Reconnect, ManyChannelsComeAndGo) {
+  interop::TestService service;
+  Loopback loopback(service);
+  for (int i = 0; i < 50; ++i) EXPECT_OK(CallOnce(loopback.NewChannel()));
+}
+
+}  // namespace
+}  // namespace culvert::e2e

@@ -1,0 +1,282 @@
+// The ways to wait for a call: co_await on the channel's loop and on a foreign io_context, callbacks, futures, blocking, cancellation slots.
+
+#include <asio/bind_cancellation_slot.hpp>
+#include <asio/bind_executor.hpp>
+#include <asio/cancellation_signal.hpp>
+#include <asio/co_spawn.hpp>
+#include <asio/experimental/awaitable_operators.hpp>
+#include <asio/io_context.hpp>
+#include <asio/steady_timer.hpp>
+#include <asio/this_coro.hpp>
+#include <asio/thread_pool.hpp>
+#include <asio/use_future.hpp>
+#include <chrono>
+#include <exception>
+#include <future>
+#include <string>
+#include <thread>
+#include <variant>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "rpc/block.h"
+#include "rpc/stub.h"
+#include "tests/e2e/fixture.h"
+
+namespace culvert::e2e {
+namespace {
+
+constexpr int kRounds = 20;
+
+// All four kinds of call, awaited; each step checks that it runs on the thread that awaits.
+Task<int> CallAllKinds(Stub stub, std::thread::id home) {
+  int good = 0;
+  {
+    ClientContext context;
+    const absl::StatusOr<SimpleResponse> response = co_await stub.UnaryCall(context, UnaryRequest(10, 20));
+    good += response.ok() && response->payload().body().size() == 20 && std::this_thread::get_id() == home;
+  }
+  {
+    ClientContext context;
+    auto call = stub.StreamingOutputCall(context, OutputRequest(3, 30));
+    StreamingOutputCallResponse response;
+    int read = 0;
+    while (co_await call.Read(response)) read += response.payload().body().size() == 30 && std::this_thread::get_id() == home;
+    const absl::Status status = co_await call.Finish();
+    good += status.ok() && read == 3 && std::this_thread::get_id() == home;
+  }
+  {
+    ClientContext context;
+    auto call = stub.StreamingInputCall(context);
+    int written = 0;
+    for (int i = 0; i < 3; ++i) written += co_await call.Write(InputRequest(40)) && std::this_thread::get_id() == home;
+    const absl::StatusOr<StreamingInputCallResponse> response = co_await call.Finish();
+    good += response.ok() && response->aggregated_payload_size() == 120 && written == 3 && std::this_thread::get_id() == home;
+  }
+  {
+    ClientContext context;
+    auto call = stub.FullDuplexCall(context);
+    StreamingOutputCallResponse response;
+    int rounds = 0;
+    for (int i = 0; i < kRounds; ++i) {
+      if (!co_await call.Write(OutputRequest(1, 50))) break;
+      if (!co_await call.Read(response)) break;
+      rounds += response.payload().body().size() == 50 && std::this_thread::get_id() == home;
+    }
+    call.WritesDone();
+    const bool more = co_await call.Read(response);
+    const absl::Status status = co_await call.Finish();
+    good += status.ok() && !more && rounds == kRounds && std::this_thread::get_id() == home;
+  }
+  co_return good;
+}
+
+// Runs `task` on `context`, from this thread, to its end. A connection on that context is left as it is then: suspended.
+template <class T>
+T RunOn(asio::io_context& context, Task<T> task) {
+  std::optional<T> result;
+  asio::co_spawn(context, std::move(task), [&](std::exception_ptr thrown, T value) {
+    EXPECT_EQ(thrown, nullptr);
+    result = std::move(value);
+    context.stop();
+  });
+  context.run();
+  EXPECT_TRUE(result.has_value()) << "the context ran out of work while a call was under way";
+  return result.value_or(T());
+}
+
+TEST(Tokens, CoAwaitOnAForeignContextThatIsTheChannels) {
+  interop::TestService service;
+  Loopback loopback(service);
+  asio::io_context context(1);
+  {
+    const absl::StatusOr<std::shared_ptr<Channel>> channel = Channel::Create(EventLoop::Of(context), loopback.address(), Impatient());
+    ASSERT_TRUE(channel.ok());
+    EXPECT_EQ(RunOn(context, CallAllKinds(Stub(*channel), std::this_thread::get_id())), 4);
+  }
+}
+
+TEST(Tokens, CoAwaitOnAForeignContextWithAChannelElsewhere) {
+  interop::TestService service;
+  Loopback loopback(service);
+  asio::io_context context(1);
+  EXPECT_EQ(RunOn(context, CallAllKinds(loopback.stub(), std::this_thread::get_id())), 4);
+}
+
+TEST(Tokens, CoAwaitOnTheChannelsOwnLoop) {
+  interop::TestService service;
+  Loopback loopback(service);
+  std::promise<std::thread::id> id;
+  loopback.channel()->loop().Post([&] { id.set_value(std::this_thread::get_id()); });
+  std::future<int> good = asio::co_spawn(loopback.channel()->loop().executor(), CallAllKinds(loopback.stub(), id.get_future().get()),
+                                         asio::use_future);
+  EXPECT_EQ(good.get(), 4);
+}
+
+TEST(Tokens, ServerAndClientOnOneForeignContext) {
+  interop::TestService service;
+  asio::io_context context(1);
+  auto work = asio::make_work_guard(context);
+  std::thread thread([&] { context.run(); });
+  const std::thread::id home = thread.get_id();
+  {
+    ServerOptions options;
+    options.loops = {&EventLoop::Of(context)};
+    Server server(options);
+    server.AddService(service);
+    const absl::StatusOr<std::string> address = server.Listen("127.0.0.1:0");
+    EXPECT_TRUE(address.ok()) << address.status();
+    absl::StatusOr<std::shared_ptr<Channel>> channel = Channel::Create(EventLoop::Of(context), *address, Impatient());
+    EXPECT_TRUE(channel.ok()) << channel.status();
+    EXPECT_EQ(asio::co_spawn(context, CallAllKinds(Stub(*channel), home), asio::use_future).get(), 4);
+  }
+  work.reset();
+  thread.join();
+}
+
+TEST(Tokens, CallbacksRunOnTheChannelsLoop) {
+  interop::TestService service;
+  Loopback loopback(service);
+  ClientContext context;
+  absl::Notification done;
+  bool on_loop = false;
+  absl::Status status;
+  loopback.stub().EmptyCall(context, Empty(), [&](absl::StatusOr<Empty> response) {
+    on_loop = loopback.channel()->loop().RunsHere();
+    status = response.status();
+    done.Notify();
+  });
+  ASSERT_TRUE(Came(done));
+  EXPECT_OK(status);
+  EXPECT_TRUE(on_loop);
+}
+
+TEST(Tokens, CallbacksMayStartTheNextCall) {
+  interop::TestService service;
+  Loopback loopback(service);
+  absl::Notification done;
+  int calls = 0;
+  struct Chain {
+    Loopback& loopback;
+    int& calls;
+    absl::Notification& done;
+    std::unique_ptr<ClientContext> context = std::make_unique<ClientContext>();
+    void operator()(const absl::StatusOr<Empty>& response) {
+      if (!response.ok() || ++calls == 100) return done.Notify();
+      context = std::make_unique<ClientContext>();
+      ClientContext& next = *context;
+      loopback.stub().EmptyCall(next, Empty(), std::move(*this));
+    }
+  };
+  Chain chain{loopback, calls, done};
+  ClientContext& first = *chain.context;
+  loopback.stub().EmptyCall(first, Empty(), std::move(chain));
+  ASSERT_TRUE(Came(done));
+  EXPECT_EQ(calls, 100);
+}
+
+TEST(Tokens, CallbacksRunOnTheExecutorTheyAreBoundTo) {
+  interop::TestService service;
+  Loopback loopback(service);
+  asio::thread_pool pool(1);
+  ClientContext context;
+  absl::Notification done;
+  bool in_pool = false;
+  loopback.stub().EmptyCall(context, Empty(), asio::bind_executor(pool.get_executor(), [&](const absl::StatusOr<Empty>&) {
+                              in_pool = pool.get_executor().running_in_this_thread();
+                              done.Notify();
+                            }));
+  ASSERT_TRUE(Came(done));
+  EXPECT_TRUE(in_pool);
+  pool.join();
+}
+
+TEST(Tokens, Futures) {
+  interop::TestService service;
+  Loopback loopback(service);
+  ClientContext contexts[10];
+  std::vector<std::future<absl::StatusOr<SimpleResponse>>> responses;
+  for (ClientContext& context : contexts) responses.push_back(loopback.stub().UnaryCall(context, UnaryRequest(10, 20), asio::use_future));
+  for (auto& response : responses) EXPECT_EQ(response.get()->payload().body().size(), 20u);
+
+  ClientContext context;
+  auto call = loopback.stub().FullDuplexCall(context);
+  StreamingOutputCallResponse response;
+  std::future<bool> read = call.Read(response, asio::use_future);
+  EXPECT_TRUE(call.Write(OutputRequest(1, 30), asio::use_future).get());
+  EXPECT_TRUE(read.get());
+  call.WritesDone();
+  EXPECT_OK(call.Finish(asio::use_future).get());
+}
+
+TEST(Tokens, BlockingFromManyThreads) {
+  interop::TestService service;
+  ServerOptions options;
+  options.threads = 2;
+  Loopback loopback(service, options);
+  std::vector<std::thread> threads;
+  std::atomic<int> good{0};
+  for (int i = 0; i < 8; ++i) {
+    threads.emplace_back([&] {
+      for (int round = 0; round < 50; ++round) good += CallOnce(loopback.channel()).ok();
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(good, 400);
+}
+
+TEST(Tokens, ACancellationSlotCancelsTheCall) {
+  WaitingService service;
+  Loopback loopback(service);
+  asio::cancellation_signal signal;
+  ClientContext context;
+  auto call = loopback.stub().StreamingOutputCall(context, StreamingOutputCallRequest());
+  ASSERT_TRUE(Came(service.started));
+  absl::Notification done;
+  absl::Status status;
+  // A slot is connected and emitted to on the loop: it has no lock.
+  loopback.channel()->loop().Post([&] {
+    call.Finish(asio::bind_cancellation_slot(signal.slot(), [&](absl::Status outcome) {
+      status = std::move(outcome);
+      done.Notify();
+    }));
+    loopback.channel()->loop().Post([&] { signal.emit(asio::cancellation_type::terminal); });
+  });
+  ASSERT_TRUE(Came(done));
+  EXPECT_CODE(status, kCancelled);
+  ASSERT_TRUE(Came(service.ended));
+  EXPECT_TRUE(service.cancelled);
+}
+
+Task<int> RaceATimer(Stub stub) {
+  using asio::experimental::awaitable_operators::operator||;
+  ClientContext context;
+  auto call = stub.StreamingOutputCall(context, StreamingOutputCallRequest());
+  asio::steady_timer timer(co_await asio::this_coro::executor, std::chrono::milliseconds(20));
+  const auto winner = co_await (call.Finish() || timer.async_wait(asio::use_awaitable));
+  co_return static_cast<int>(winner.index());
+}
+
+TEST(Tokens, AwaitingEitherTheCallOrATimerCancelsTheCall) {
+  WaitingService service;
+  Loopback loopback(service);
+  EXPECT_OK(CallOnce(loopback.channel()));
+  EXPECT_EQ(asio::co_spawn(loopback.channel()->loop().executor(), RaceATimer(loopback.stub()), asio::use_future).get(), 1);
+  if (service.started.HasBeenNotified()) {
+    ASSERT_TRUE(Came(service.ended));
+    EXPECT_TRUE(service.cancelled);
+  }
+}
+
+TEST(Tokens, UnknownMethodsAreUnimplemented) {
+  class Empty_ : public grpc::testing::UnimplementedService::Service {};
+  Empty_ other;
+  Loopback loopback(other);
+  ClientContext known, unknown;
+  // The service is there and has no such handler; the service is not there.
+  EXPECT_CODE(grpc::testing::UnimplementedService::Stub(loopback.channel()).UnimplementedCall(known, Empty(), kBlock).status(), kUnimplemented);
+  EXPECT_CODE(loopback.stub().EmptyCall(unknown, Empty(), kBlock).status(), kUnimplemented);
+}
+
+}  // namespace
+}  // namespace culvert::e2e
