@@ -10,12 +10,11 @@
 // cancellation ends the wait early (all types); the waiter then simply looks again at what it waited for. At most one wait at a time;
 // Wake without one does nothing. Used on one thread; destroyed only while nobody waits, or to drop the one who does.
 
-#include <asio/any_io_executor.hpp>
 #include <asio/associated_cancellation_slot.hpp>
 #include <asio/associated_executor.hpp>
 #include <asio/async_result.hpp>
-#include <asio/bind_executor.hpp>
 #include <asio/dispatch.hpp>
+#include <asio/post.hpp>
 #include <utility>
 
 #include "absl/functional/any_invocable.h"
@@ -50,7 +49,13 @@ class Waiter {
     CULVERT_DCHECK(!resume_, "two waits at once on one side of a stream");
     auto slot = asio::get_associated_cancellation_slot(handler);
     if (slot.is_connected()) {
-      slot.assign([this](asio::cancellation_type_t) { Wake(); });
+      // Not from within the emission, which its owner may not survive otherwise.
+      slot.assign([this, executor = asio::get_associated_executor(handler)](asio::cancellation_type_t) {
+        if (!resume_) return;
+        auto resume = std::move(resume_);
+        resume_ = nullptr;
+        asio::post(executor, std::move(resume));
+      });
       resume_ = [slot, handler = std::move(handler)]() mutable {
         slot.clear();
         Resume(std::move(handler));

@@ -9,11 +9,20 @@
 
 #include "transport/base/status_macros.h"
 #include "transport/base/strings.h"
+#include "transport/http1/parser.h"
+#include "transport/http1/serialize.h"
 #include "transport/io/connect.h"
+#include "transport/io/prefixed_stream.h"
+#include "transport/io/read_buffer.h"
+#include "transport/io/timer_queue.h"
+#include "transport/io/wait.h"
+#include "transport/io/write_buffer.h"
 
 namespace culvert::client {
 
 namespace {
+
+std::string Bracketed(const std::string& host) { return host.find(':') == std::string::npos ? host : StrCat("[", host, "]"); }
 
 Task<absl::StatusOr<std::vector<io::SocketAddress>>> Resolve(EventLoop& loop, const Target& target) {
   asio::ip::basic_resolver<asio::ip::tcp, EventLoop::Executor> resolver(loop.executor());
@@ -29,21 +38,95 @@ Task<absl::StatusOr<std::vector<io::SocketAddress>>> Resolve(EventLoop& loop, co
   co_return addresses;
 }
 
-}  // namespace
-
-Task<absl::StatusOr<std::unique_ptr<io::ByteStream>>> Connect(EventLoop& loop, const Target& target, const Options& options) {
-  const auto deadline = io::Timer::Clock::now() + options.connect_timeout;
-  std::vector<io::SocketAddress> addresses = target.addresses;
-  if (addresses.empty()) {
-    CULVERT_CO_ASSIGN_OR_RETURN(addresses, co_await Resolve(loop, target));
-  }
-  absl::Status last = absl::UnavailableError(StrCat("'", target.host, "' has no address"));
+// Reaches `address` through whichever of `addresses` answers first.
+Task<absl::StatusOr<std::unique_ptr<io::ByteStream>>> ConnectAny(EventLoop& loop, std::vector<io::SocketAddress> addresses,
+                                                                 io::Timer::Clock::time_point deadline) {
+  absl::Status last = absl::UnavailableError("the name has no address");
   for (const io::SocketAddress& address : addresses) {
     absl::StatusOr<std::unique_ptr<io::ByteStream>> stream = co_await io::ConnectSocket(loop, address, deadline);
     if (stream.ok()) co_return stream;
     last = stream.status();
   }
   co_return last;
+}
+
+// Asks the HTTP/1.1 proxy behind `stream` for a tunnel to `authority` (RFC 9110 9.3.6).
+Task<absl::StatusOr<std::unique_ptr<io::ByteStream>>> AskProxy(std::unique_ptr<io::ByteStream> stream, std::string authority,
+                                                               io::Timer::Clock::time_point deadline) {
+  bool timed_out = false;
+  std::pair<io::ByteStream*, bool*> waiting{stream.get(), &timed_out};
+  io::Timer timer(
+      stream->loop().timers(),
+      [](void* self) {
+        auto& [waiter, flag] = *static_cast<std::pair<io::ByteStream*, bool*>*>(self);
+        *flag = true;
+        waiter->CancelWaits();
+      },
+      &waiting);
+  timer.Start(deadline);
+
+  io::WriteBuffer request(stream->loop().blocks());
+  const http::HeaderField host[] = {{"host", authority}};
+  http1::AppendRequestHead(request, "CONNECT", authority, host);
+  while (!request.empty()) {
+    iovec pieces[4];
+    const io::IoResult written = stream->TryWrite({pieces, request.Gather(pieces)});
+    if (written.kind == io::IoResult::Kind::kBytes) {
+      request.Consume(written.bytes);
+      continue;
+    }
+    if (written.kind != io::IoResult::Kind::kWouldBlock) co_return absl::UnavailableError(StrCat("proxy: ", written.error.message()));
+    auto [error] = co_await io::Wait(*stream, io::Direction::kWrite, kTuple);
+    if (error) co_return absl::UnavailableError("proxy: no answer in time");
+  }
+
+  io::ReadBuffer answer(stream->loop().blocks());
+  http1::ResponseParser parser("CONNECT");
+  for (;;) {
+    const io::IoResult read = stream->TryRead(answer.Space());
+    if (read.kind == io::IoResult::Kind::kWouldBlock) {
+      answer.Park();
+      auto [error] = co_await io::Wait(*stream, io::Direction::kRead, kTuple);
+      if (error) co_return absl::UnavailableError(timed_out ? "proxy: no answer in time" : "proxy: cancelled");
+      continue;
+    }
+    if (read.kind != io::IoResult::Kind::kBytes) co_return absl::UnavailableError("proxy: closed the connection without an answer");
+    answer.Commit(read.bytes);
+    switch (parser.Parse(answer.unread())) {
+      case http1::Parsed::kNeedMore:
+        continue;
+      case http1::Parsed::kError:
+        co_return absl::UnavailableError(StrCat("proxy: ", ToStd(parser.error().message())));
+      case http1::Parsed::kHead:
+        break;
+    }
+    const int status = parser.response().head.status;
+    answer.Consume(parser.response().bytes);
+    if (status / 100 == 1) {
+      parser.Reset();
+      continue;
+    }
+    if (status / 100 != 2) co_return absl::UnavailableError(StrCat("proxy refuses CONNECT ", authority, " with status ", status));
+    co_return io::PrefixedStream::Make(answer.unread(), std::move(stream));
+  }
+}
+
+}  // namespace
+
+Task<absl::StatusOr<std::unique_ptr<io::ByteStream>>> Connect(EventLoop& loop, const Target& target, const Options& options) {
+  const auto deadline = io::Timer::Clock::now() + options.connect_timeout;
+  Target next = target;
+  if (!options.proxy.empty()) {
+    CULVERT_CO_ASSIGN_OR_RETURN(next, ParseTarget(options.proxy));
+  }
+  if (next.addresses.empty()) {
+    CULVERT_CO_ASSIGN_OR_RETURN(next.addresses, co_await Resolve(loop, next));
+  }
+  absl::StatusOr<std::unique_ptr<io::ByteStream>> stream = co_await ConnectAny(loop, std::move(next.addresses), deadline);
+  if (!stream.ok() || options.proxy.empty()) co_return stream;
+  // The proxy resolves the name, as it may know more names than we do.
+  const std::string authority = target.host.empty() ? target.authority : StrCat(Bracketed(target.host), ":", target.port);
+  co_return co_await AskProxy(*std::move(stream), authority, deadline);
 }
 
 }  // namespace culvert::client

@@ -4,8 +4,7 @@
 // A server's HTTP/1.1 connection (RFC 9112): keep-alive and pipelining, one request at a time.
 //
 //   auto connection = http1::Connection::Create(std::move(stream), options, handler);
-//   co_await connection->Run(connection);               // returns when the connection is over, or was
-//   hijacked
+//   co_await connection->Run(connection);               // until it is over, or was hijacked
 //
 // One coroutine reads. All that happens with the bytes happens in Advance, a plain function that goes on as
 // far as it can: parse a head, hand over body bytes, begin the next request, write. It runs after each read,
@@ -13,9 +12,9 @@
 // into an exchange runs a handler, and all output of a turn leaves in one gathered write. What it waits for
 // is told by Stage. Sources: connection.cc (life and receiving), server_exchange.cc (sending), hijack.cc.
 //
-// Owned by Run and, while its exchange is not released, by itself. Whoever waits holds no block: an idle
-// connection is a few hundred bytes. A client that ends its side after a request still gets the response. On
-// its loop's thread alone; no locks. End it by Drain or Close.
+// Owned by Run and, while its exchange is not released, by itself. An idle connection holds no block, only
+// itself: about a kilobyte. A client that ends its side after a request still gets the response. On its
+// loop's thread alone; no locks. End it by Drain or Close.
 
 #include <memory>
 #include <string>

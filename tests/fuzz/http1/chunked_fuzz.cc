@@ -11,9 +11,7 @@ using Decoder = culvert::http1::ChunkedDecoder;
 static std::string Decode(const uint8_t* data, size_t size, size_t step) {
   Decoder decoder({.extension_bytes = 32, .trailer_bytes = 64, .trailer_count = 4});
   std::string out;
-  size_t begin = 0;
-  for (size_t end = 0;; end += step) {
-    if (end > size) end = size;
+  for (size_t begin = 0, end = 0;; end = end + step > size ? size : end + step) {
     for (;;) {
       const Decoder::Step s = decoder.Next({data + begin, end - begin});
       if ((begin += s.consumed) > end) std::abort();

@@ -1,7 +1,11 @@
 #include "transport/http1/hijack.h"
 
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include "tests/transport/http1/connection_fixture.h"
 #include "transport/io/prefixed_stream.h"
+#include "transport/io/socket_stream.h"
 
 namespace culvert::http1 {
 namespace {
@@ -258,6 +262,41 @@ TEST_F(HijackTest, WaitsOnTheStreamWorkAtOnce) {
   ASSERT_EQ(results.size(), 1u);
   EXPECT_FALSE(results[0]);
   EXPECT_EQ(Read(), "x");
+}
+
+// The same over a real socket, whose waits the kernel and asio hold.
+TEST_F(HijackTest, ASocketIsHandedOverWhole) {
+  int fds[2];
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+  const int client = fds[0];
+  on_request_ = [](Received&) {};
+  auto connection = Connection::Create(io::AdoptSocket(loop_, fds[1]), {}, *this);
+  weak_ = connection;
+  asio::co_spawn(context_, connection->Run(connection), [this](std::exception_ptr) { run_ended_ = true; });
+  connection.reset();
+
+  std::string payload(100 * 1024, '\0');
+  for (size_t i = 0; i < payload.size(); ++i) payload[i] = static_cast<char>(i * 7 >> 3);
+  const std::string sent = absl::StrCat(std::string(kConnect), payload);
+  ASSERT_EQ(::send(client, sent.data(), sent.size(), 0), static_cast<ssize_t>(sent.size()));
+  while (requests_.empty()) context_.run_one();
+  Hijack(*requests_.at(0));  // while the read loop waits on the socket
+  std::optional<std::error_code> readable;
+  std::string received;
+  hijacked_->stream->AsyncWait(io::Direction::kRead, [&](std::error_code error) { readable = error; });
+  requests_.at(0)->Release();
+  ASSERT_EQ(::send(client, "last", 4, 0), 4);
+  while (!readable || !run_ended_) context_.run_one();
+  EXPECT_FALSE(*readable);
+  EXPECT_TRUE(weak_.expired());
+  EXPECT_EQ(Read(), payload + "last");
+
+  Write("bye");
+  hijacked_->stream->Close();
+  char reply[8];
+  EXPECT_EQ(::recv(client, reply, sizeof(reply), 0), 3);
+  EXPECT_EQ(::recv(client, reply, sizeof(reply), 0), 0);
+  ::close(client);
 }
 
 TEST_F(HijackTest, IsRefusedBeforeTheBodyIsRead) {

@@ -1,0 +1,198 @@
+#include "transport/http/service.h"
+
+#include <algorithm>
+#include <asio/bind_cancellation_slot.hpp>
+#include <asio/cancellation_signal.hpp>
+#include <asio/co_spawn.hpp>
+#include <asio/this_coro.hpp>
+#include <cstring>
+#include <exception>
+#include <utility>
+#include <vector>
+
+#include "transport/base/log.h"
+#include "transport/base/status_macros.h"
+#include "transport/base/strings.h"
+#include "transport/base/waiter.h"
+#include "transport/io/event_loop.h"
+
+namespace culvert::http {
+
+// One request being served. Owns itself: gone when Serve has returned. What the client sends and nobody waits for is kept in `body_`, which
+// the exchange's window bounds.
+class Conversation final : public Receiver {
+ public:
+  Conversation(Exchange& exchange, const RequestHead& head, bool end)
+      : exchange_(exchange), request_(*this, head), response_(*this), ended_(end) {
+    exchange_.SetReceiver(this);
+  }
+
+  void Start(Service& service) {
+    asio::co_spawn(exchange_.loop().executor(), Run(service),
+                   asio::bind_cancellation_slot(cancel_.slot(), [this](std::exception_ptr) { Done(); }));
+  }
+
+  Exchange& exchange() { return exchange_; }
+
+  Task<absl::StatusOr<size_t>> Read(std::span<uint8_t> into) {
+    while (body_.empty()) {
+      if (!failed_.ok()) co_return failed_;
+      if (ended_ || hijacked_) co_return size_t{0};
+      co_await readable_.Wait(asio::use_awaitable);
+    }
+    const size_t n = std::min(into.size(), body_.size() - begin_);
+    std::memcpy(into.data(), body_.data() + begin_, n);
+    begin_ += n;
+    if (begin_ == body_.size()) {
+      body_ = {};
+      begin_ = 0;
+    }
+    if (failed_.ok()) exchange_.Consumed(n);
+    co_return n;
+  }
+
+  Task<absl::Status> Write(std::string_view bytes) {
+    CULVERT_CO_RETURN_IF_ERROR(Sendable());
+    SendHead(200, {});
+    if (bytes.empty()) co_return absl::OkStatus();
+    if (uint8_t* out = exchange_.TrySendInPlace(bytes.size(), false)) {
+      std::memcpy(out, bytes.data(), bytes.size());
+    } else {
+      exchange_.SendData(io::SharedBytes::FromString(std::string(bytes)), false);
+    }
+    while (failed_.ok() && !exchange_.writable()) co_await writable_.Wait(asio::use_awaitable);
+    co_return failed_;
+  }
+
+  void SendHead(int status, std::span<const HeaderField> fields) {
+    if (head_sent_ || !Sendable().ok()) return;
+    head_sent_ = true;
+    exchange_.SendHead({.status = status, .fields = fields}, false);
+  }
+
+  void Finish(std::span<const HeaderField> trailers) {
+    if (!Sendable().ok()) return;
+    SendHead(200, {});
+    finished_ = true;
+    if (trailers.empty()) {
+      exchange_.SendData({}, true);
+    } else {
+      exchange_.SendTrailers(trailers);
+    }
+  }
+
+  absl::StatusOr<Hijacked> Hijack() {
+    CULVERT_RETURN_IF_ERROR(Sendable());
+    CULVERT_ASSIGN_OR_RETURN(Hijacked hijacked, exchange_.Hijack());
+    hijacked_ = true;
+    return hijacked;
+  }
+
+ private:
+  Task<void> Run(Service& service) {
+    co_await asio::this_coro::throw_if_cancelled(false);
+    try {
+      co_await service.Serve(request_, response_);
+    } catch (const std::exception& error) {
+      base::LogLine(StrCat("an HTTP handler threw: ", error.what()));
+    } catch (...) {
+      base::LogLine("an HTTP handler threw");
+    }
+  }
+
+  absl::Status Sendable() const {
+    if (hijacked_) return absl::FailedPreconditionError("the connection was hijacked");
+    if (finished_) return absl::FailedPreconditionError("the response is finished");
+    return failed_;
+  }
+
+  void Done() {
+    if (Sendable().ok()) {
+      if (head_sent_) {
+        Finish({});
+      } else {
+        exchange_.SendHead({.status = 500, .fields = {}}, true);
+      }
+    }
+    exchange_.Release();
+    delete this;
+  }
+
+  void OnHead(const ResponseHead&, bool) override {}  // of clients
+  void OnData(std::span<const uint8_t> bytes, bool end) override {
+    body_.insert(body_.end(), bytes.begin(), bytes.end());
+    ended_ = ended_ || end;
+    readable_.Wake();  // may destroy the conversation
+  }
+  void OnTrailers(std::span<const HeaderField>) override {
+    ended_ = true;
+    readable_.Wake();
+  }
+  void OnWritable() override { writable_.Wake(); }
+  void OnClosed(const absl::Status& why, bool) override {
+    failed_ = why;
+    cancel_.emit(asio::cancellation_type::terminal);  // resumes whoever waits, from the loop
+  }
+
+  Exchange& exchange_;
+  Request request_;
+  Response response_;
+  base::Waiter readable_;
+  base::Waiter writable_;
+  asio::cancellation_signal cancel_;
+  std::vector<uint8_t> body_;
+  size_t begin_ = 0;  // of what is unread in body_
+  absl::Status failed_;
+  bool ended_;
+  bool head_sent_ = false;
+  bool finished_ = false;
+  bool hijacked_ = false;
+};
+
+namespace {
+
+// Copies `text` into `storage` and answers where it lies there.
+std::string_view Keep(HeaderList& storage, std::string_view text) {
+  storage.Add("", text);
+  return storage[storage.size() - 1].value;
+}
+
+}  // namespace
+
+Request::Request(Conversation& conversation, const RequestHead& head) : conversation_(conversation) {
+  for (const HeaderField& field : head.fields) storage_.Add(field.name, field.value, field.sensitive);
+  const size_t count = storage_.size();
+  head_.method = Keep(storage_, head.method);
+  head_.scheme = Keep(storage_, head.scheme);
+  head_.authority = Keep(storage_, head.authority);
+  head_.path = Keep(storage_, head.path);
+  head_.protocol = Keep(storage_, head.protocol);
+  head_.fields = storage_.fields().first(count);
+}
+
+std::string Request::peer() const { return conversation_.exchange().peer(); }
+int Request::http_major() const { return conversation_.exchange().http_major(); }
+EventLoop& Request::loop() const { return conversation_.exchange().loop(); }
+
+Task<absl::StatusOr<size_t>> Request::Read(std::span<uint8_t> into) { return conversation_.Read(into); }
+
+Task<absl::StatusOr<std::string>> Request::ReadAll(size_t limit) {
+  std::string all;
+  uint8_t piece[4096];
+  for (;;) {
+    CULVERT_CO_ASSIGN_OR_RETURN(const size_t n, co_await Read(piece));
+    if (n == 0) co_return all;
+    if (all.size() + n > limit) co_return absl::ResourceExhaustedError(StrCat("request body exceeds ", limit, " bytes"));
+    all.append(reinterpret_cast<const char*>(piece), n);
+  }
+}
+
+void Response::SendHead(int status, const HeaderList& fields) { conversation_.SendHead(status, fields.fields()); }
+Task<absl::Status> Response::Write(std::string_view bytes) { return conversation_.Write(bytes); }
+void Response::Finish() { conversation_.Finish({}); }
+void Response::Finish(const HeaderList& trailers) { conversation_.Finish(trailers.fields()); }
+absl::StatusOr<Hijacked> Response::Hijack() { return conversation_.Hijack(); }
+
+void Service::OnRequest(Exchange& exchange, const RequestHead& head, bool end) { (new Conversation(exchange, head, end))->Start(*this); }
+
+}  // namespace culvert::http
