@@ -92,32 +92,6 @@ absl::StatusCode StatusCodeFromHttp(int http_status) {
   }
 }
 
-absl::StatusCode StatusCodeFromHttp2Error(uint32_t error_code) {
-  switch (error_code) {
-    case 0x0:  // NO_ERROR: a status should have come first
-    case 0x1:  // PROTOCOL_ERROR
-    case 0x2:  // INTERNAL_ERROR
-    case 0x3:  // FLOW_CONTROL_ERROR
-    case 0x4:  // SETTINGS_TIMEOUT
-    case 0x5:  // STREAM_CLOSED
-    case 0x6:  // FRAME_SIZE_ERROR
-      return absl::StatusCode::kInternal;
-    case 0x7:  // REFUSED_STREAM: never processed, safe to retry
-      return absl::StatusCode::kUnavailable;
-    case 0x8:  // CANCEL
-      return absl::StatusCode::kCancelled;
-    case 0x9:  // COMPRESSION_ERROR
-    case 0xa:  // CONNECT_ERROR
-      return absl::StatusCode::kInternal;
-    case 0xb:  // ENHANCE_YOUR_CALM
-      return absl::StatusCode::kResourceExhausted;
-    case 0xc:  // INADEQUATE_SECURITY
-      return absl::StatusCode::kPermissionDenied;
-    default:
-      return absl::StatusCode::kUnknown;
-  }
-}
-
 absl::Status StatusFromTrailers(std::span<const http::HeaderField> trailers, int http_status) {
   std::optional<std::string_view> code_text;
   std::string_view message_text;

@@ -33,11 +33,6 @@ absl::StatusCode ParseStatusCode(std::string_view text);
 // For a response without grpc-status. Never kOk.
 absl::StatusCode StatusCodeFromHttp(int http_status);
 
-// For a stream ended by RST_STREAM, or a connection by GOAWAY, with this HTTP/2 error code. Never kOk.
-// STREAM_CLOSED, which the specification leaves open, is kInternal; HTTP_1_1_REQUIRED and codes unknown to
-// RFC 9113 are kUnknown.
-absl::StatusCode StatusCodeFromHttp2Error(uint32_t error_code);
-
 // The outcome of a call from its last header block: trailers, or a trailers-only response. Without
 // grpc-status it is made from http_status (the ":status" of the response; 0 if there was none) and says so.
 // Undecodable details are dropped.

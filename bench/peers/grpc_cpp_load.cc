@@ -83,6 +83,7 @@ class Slot {
 
   // On any thread: makes calls until the run is over.
   void Start() {
+    DropCall();
     {
       absl::MutexLock lock(&mutex_);
       context_.emplace();
@@ -97,6 +98,8 @@ class Slot {
 
  protected:
   virtual void Call() = 0;
+  // Destroys what lives in the memory of the last call, which goes away with its context.
+  virtual void DropCall() {}
   virtual void Pause() = 0;
 
   // The call is over. The next one follows, after a pause.
@@ -170,9 +173,11 @@ class AsyncUnarySlot final : public Slot {
     meter.OnOperation();
     meter.OnLatency(begin_, now);
     begin_ = now;
+    DropCall();
     context_.emplace();
     Next();
   }
+  void DropCall() override { reader_.reset(); }
   void Pause() override { pause_.Set(&queue_, PauseEnd(), &paused_); }
 
   grpc::CompletionQueue& queue_;
@@ -215,6 +220,7 @@ class AsyncPingPongSlot final : public Slot {
     meter.OnLatency(begin_, now);
     Exchange(now);
   }
+  void DropCall() override { stream_.reset(); }
   void Pause() override { pause_.Set(&queue_, PauseEnd(), &paused_); }
 
   grpc::CompletionQueue& queue_;
@@ -281,6 +287,7 @@ class AsyncFlowSlot final : public Slot {
   void SideEnded() {
     if (--sides_ == 0) stream_->Finish(&status_, &finished_);
   }
+  void DropCall() override { stream_.reset(); }
   void Pause() override { pause_.Set(&queue_, PauseEnd(), &paused_); }
 
   grpc::CompletionQueue& queue_;

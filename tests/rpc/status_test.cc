@@ -81,29 +81,6 @@ TEST(StatusCode, FollowsTheTableForHttpStatuses) {
   }
 }
 
-TEST(StatusCode, FollowsTheTableForHttp2ErrorCodes) {
-  const std::vector<absl::StatusCode> table = {
-      absl::StatusCode::kInternal,           // NO_ERROR
-      absl::StatusCode::kInternal,           // PROTOCOL_ERROR
-      absl::StatusCode::kInternal,           // INTERNAL_ERROR
-      absl::StatusCode::kInternal,           // FLOW_CONTROL_ERROR
-      absl::StatusCode::kInternal,           // SETTINGS_TIMEOUT
-      absl::StatusCode::kInternal,           // STREAM_CLOSED
-      absl::StatusCode::kInternal,           // FRAME_SIZE_ERROR
-      absl::StatusCode::kUnavailable,        // REFUSED_STREAM
-      absl::StatusCode::kCancelled,          // CANCEL
-      absl::StatusCode::kInternal,           // COMPRESSION_ERROR
-      absl::StatusCode::kInternal,           // CONNECT_ERROR
-      absl::StatusCode::kResourceExhausted,  // ENHANCE_YOUR_CALM
-      absl::StatusCode::kPermissionDenied,   // INADEQUATE_SECURITY
-      absl::StatusCode::kUnknown,            // HTTP_1_1_REQUIRED
-      absl::StatusCode::kUnknown,            // not in RFC 9113
-  };
-  for (uint32_t code = 0; code < table.size(); ++code)
-    EXPECT_EQ(StatusCodeFromHttp2Error(code), table[code]) << code;
-  EXPECT_EQ(StatusCodeFromHttp2Error(0xffffffff), absl::StatusCode::kUnknown);
-}
-
 TEST(StatusFromTrailers, ReadsCodeAndMessage) {
   const HeaderList trailers{{"x-cost", "3"}, {"grpc-status", "5"}, {"grpc-message", "no%20such%0Athing"}};
   EXPECT_EQ(StatusFromTrailers(trailers.fields(), 200), absl::NotFoundError("no such\nthing"));

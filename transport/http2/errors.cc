@@ -12,8 +12,10 @@ absl::StatusCode ToStatusCode(frame::ErrorCode code) {
       return absl::StatusCode::kResourceExhausted;
     case frame::ErrorCode::kInadequateSecurity:
       return absl::StatusCode::kPermissionDenied;
+    case frame::ErrorCode::kHttp11Required:
+      return absl::StatusCode::kUnknown;
     default:
-      return absl::StatusCode::kInternal;
+      return code < frame::ErrorCode::kHttp11Required ? absl::StatusCode::kInternal : absl::StatusCode::kUnknown;
   }
 }
 
