@@ -112,61 +112,17 @@ class UnarySlot final : public Slot {
 };
 
 // A stream that stays open as long as the run; when it breaks, another is opened.
-class StreamSlot final : public Slot {
+class StreamSlot : public Slot {
  public:
-  // Opens a stream, uses it until it ends or the run does, and answers how it ended.
-  using Use = Task<absl::Status> (StreamSlot::*)();
-
-  StreamSlot(Worker& worker, Stub& stub, Use use) : Slot(worker, stub), use_(use) {}
+  using Slot::Slot;
 
   void Start() override {
     asio::co_spawn(worker_.loop.executor(), UseAgainAndAgain(), [this](std::exception_ptr) { worker_.OnSlotEnded(); });
   }
 
-  Task<absl::Status> PingPong() {
-    ClientStream<SimpleRequest, SimpleResponse> stream = stub_.StreamingCall(*context_);
-    SimpleResponse response;
-    Clock::time_point begin = Clock::now();
-    while (!meter_.over()) {
-      if (!co_await stream.Write(worker_.request) || !co_await stream.Read(response)) break;
-      const Clock::time_point now = Clock::now();
-      meter_.OnOperation();
-      meter_.OnLatency(begin, now);
-      begin = now;
-    }
-    co_return co_await stream.Finish();
-  }
-
-  Task<absl::Status> ServerStream() {
-    ClientReader<SimpleResponse> reader = stub_.StreamingFromServer(*context_, worker_.request);
-    co_await ReadAll(reader);
-    co_return co_await reader.Finish();
-  }
-
-  Task<absl::Status> ClientStreaming() {
-    ClientWriter<SimpleRequest, SimpleResponse> writer = stub_.StreamingFromClient(*context_);
-    co_await WriteAll(writer);
-    co_return (co_await writer.Finish()).status();
-  }
-
-  Task<absl::Status> BothWays() {
-    using namespace asio::experimental::awaitable_operators;
-    ClientStream<SimpleRequest, SimpleResponse> stream = stub_.StreamingBothWays(*context_);
-    co_await (ReadAll(stream) && WriteAll(stream));
-    co_return co_await stream.Finish();
-  }
-
- private:
-  Task<void> UseAgainAndAgain() {
-    while (!meter_.over()) {
-      context_.emplace();
-      const absl::Status status = co_await (this->*use_)();
-      if (meter_.over()) break;
-      meter_.OnError(status.ok() ? "the server ended the stream" : status.ToString());
-      asio::steady_timer pause(worker_.loop.context(), kPauseAfterError);
-      co_await pause.async_wait(kTuple);
-    }
-  }
+ protected:
+  // Opens a stream, uses it until it ends or the run does, and answers how it ended.
+  virtual Task<absl::Status> Use() = 0;
 
   template <class Stream>
   Task<void> ReadAll(Stream& stream) {
@@ -191,8 +147,68 @@ class StreamSlot final : public Slot {
     }
   }
 
-  const Use use_;
   Meter& meter_ = worker_.meter;
+
+ private:
+  Task<void> UseAgainAndAgain() {
+    while (!meter_.over()) {
+      context_.emplace();
+      const absl::Status status = co_await Use();
+      if (meter_.over()) break;
+      meter_.OnError(status.ok() ? "the server ended the stream" : status.ToString());
+      asio::steady_timer pause(worker_.loop.context(), kPauseAfterError);
+      co_await pause.async_wait(kTuple);
+    }
+  }
+};
+
+class PingPongSlot final : public StreamSlot {
+  using StreamSlot::StreamSlot;
+
+  Task<absl::Status> Use() override {
+    ClientStream<SimpleRequest, SimpleResponse> stream = stub_.StreamingCall(*context_);
+    SimpleResponse response;
+    Clock::time_point begin = Clock::now();
+    while (!meter_.over()) {
+      if (!co_await stream.Write(worker_.request) || !co_await stream.Read(response)) break;
+      const Clock::time_point now = Clock::now();
+      meter_.OnOperation();
+      meter_.OnLatency(begin, now);
+      begin = now;
+    }
+    co_return co_await stream.Finish();
+  }
+};
+
+class ServerStreamSlot final : public StreamSlot {
+  using StreamSlot::StreamSlot;
+
+  Task<absl::Status> Use() override {
+    ClientReader<SimpleResponse> reader = stub_.StreamingFromServer(*context_, worker_.request);
+    co_await ReadAll(reader);
+    co_return co_await reader.Finish();
+  }
+};
+
+class ClientStreamSlot final : public StreamSlot {
+  using StreamSlot::StreamSlot;
+
+  Task<absl::Status> Use() override {
+    ClientWriter<SimpleRequest, SimpleResponse> writer = stub_.StreamingFromClient(*context_);
+    co_await WriteAll(writer);
+    co_return (co_await writer.Finish()).status();
+  }
+};
+
+class BothWaysSlot final : public StreamSlot {
+  using StreamSlot::StreamSlot;
+
+  Task<absl::Status> Use() override {
+    using namespace asio::experimental::awaitable_operators;
+    ClientStream<SimpleRequest, SimpleResponse> stream = stub_.StreamingBothWays(*context_);
+    co_await (ReadAll(stream) && WriteAll(stream));
+    co_return co_await stream.Finish();
+  }
 };
 
 class CulvertGenerator final : public Generator {
@@ -249,24 +265,19 @@ class CulvertGenerator final : public Generator {
 
  private:
   std::unique_ptr<Slot> NewSlot(Worker& worker, Stub& stub) const {
-    StreamSlot::Use use = nullptr;
     switch (work_.call) {
       case CallKind::kUnary:
         return std::make_unique<UnarySlot>(worker, stub);
       case CallKind::kPingPong:
-        use = &StreamSlot::PingPong;
-        break;
+        return std::make_unique<PingPongSlot>(worker, stub);
       case CallKind::kServerStream:
-        use = &StreamSlot::ServerStream;
-        break;
+        return std::make_unique<ServerStreamSlot>(worker, stub);
       case CallKind::kClientStream:
-        use = &StreamSlot::ClientStreaming;
-        break;
+        return std::make_unique<ClientStreamSlot>(worker, stub);
       case CallKind::kBothWays:
-        use = &StreamSlot::BothWays;
-        break;
+        return std::make_unique<BothWaysSlot>(worker, stub);
     }
-    return std::make_unique<StreamSlot>(worker, stub, use);
+    return nullptr;
   }
 
   template <class F>

@@ -82,7 +82,7 @@ TEST(Address, UnixSocketsWork) {
 }
 
 TEST(Address, ChannelsRefuseWhatIsNoTarget) {
-  for (const std::string bad : {"", "dns:///", "dns:///host:port", "127.0.0.1:99999", "ipv4:", "ipv4:localhost:80", "ipv4:127.0.0.1", "ipv6:[::1",
+  for (const std::string bad : {"", "dns:///", "dns:///host:port", "127.0.0.1:99999", "ipv4:", "ipv4:example.com:80", "ipv4:127.0.0.1", "ipv6:[::1",
                                 "ipv6:127.0.0.1:80", "unix:", "unix-abstract:", "http://127.0.0.1:80"}) {
     SCOPED_TRACE("'" + bad + "'");
     EXPECT_CODE(Channel::Create(bad).status(), kInvalidArgument);

@@ -1,5 +1,6 @@
 #include "transport/http2/session.h"
 
+#include <asio/post.hpp>
 #include <asio/use_awaitable.hpp>
 #include <utility>
 
@@ -17,6 +18,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kLinger{1000};
 constexpr size_t kLingerBytes = 1024 * 1024;
+constexpr size_t kFullReadsPerTurn = 8;
 
 frame::Framer::Options FramerOptions(Role role, const Options& options) {
   frame::Framer::Options out;
@@ -78,6 +80,7 @@ void Session::Start() {
 
 Task<void> Session::Run([[maybe_unused]] std::shared_ptr<Session> self) {
   if (!started_) Start();
+  size_t full_reads = 0;
   while (!closed_) {
     if (output_.size() > 4 * options_.output_budget) {
       // The peer makes us answer and does not read the answers: it is not read either.
@@ -97,7 +100,11 @@ Task<void> Session::Run([[maybe_unused]] std::shared_ptr<Session> self) {
         break;
       }
       Flush();
-      if (closed_ || result.bytes == space.size()) continue;  // there may be more
+      if (closed_) break;
+      if (result.bytes == space.size()) {  // there may be more, but not before other connections had their turn
+        if (++full_reads % kFullReadsPerTurn == 0) co_await asio::post(loop_.executor(), asio::use_awaitable);
+        continue;
+      }
     } else if (result.kind == io::IoResult::Kind::kEnd) {
       Close(absl::UnavailableError("connection closed by the peer"));
       break;
@@ -110,6 +117,8 @@ Task<void> Session::Run([[maybe_unused]] std::shared_ptr<Session> self) {
     if (error && !closed_) Close(absl::CancelledError("the event loop is shutting down"));
   }
   co_await Linger();
+  // A connection lasts as long as its handlers: who waits for its end has then seen theirs.
+  if (!all_.empty()) co_await all_released_.Wait(asio::use_awaitable);
 }
 
 // After a GOAWAY the peer's last bytes must be taken from the socket, or closing it would destroy the GOAWAY in flight.
@@ -210,6 +219,7 @@ void Session::Forget(Stream& stream) {
   if (!all_.empty()) return;
   if (draining_ && !closed_) ScheduleFlush();  // closes
   const std::shared_ptr<Session> last = std::move(self_);
+  if (closed_) all_released_.Wake();
 }
 
 void Session::CloseIfDrained() {

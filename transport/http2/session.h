@@ -42,7 +42,7 @@ class Session final : public std::enable_shared_from_this<Session> {
   static std::shared_ptr<Session> Create(Role role, std::unique_ptr<io::ByteStream> stream, const Options& options, http::Handler* handler);
   ~Session();
 
-  // Serves the connection until it is over. `self` keeps the session alive meanwhile.
+  // Serves the connection until it is over and every stream is released. `self` keeps the session alive meanwhile.
   Task<void> Run(std::shared_ptr<Session> self);
 
   // --- client ---
@@ -170,6 +170,7 @@ class Session final : public std::enable_shared_from_this<Session> {
   AbuseGuard guard_;
   bool reading_batch_ = false;
   base::Waiter reading_resumed_;
+  base::Waiter all_released_;
 
   // Sending:
   hpack::Encoder encoder_;

@@ -317,7 +317,9 @@ void Stream::Release() {
     session_.Forget(*this);
     return;
   }
-  if (queue_ != nullptr && (queue_->end || queue_->trailers != nullptr)) return;  // EndOnSend forgets it
+  if (session_.role_ == Role::kServer && queue_ != nullptr && (queue_->end || queue_->trailers != nullptr)) {
+    return;  // the response still goes out; EndOnSend forgets the stream
+  }
   const bool ended = state_ == StreamState::kHalfClosedLocal;
   session_.SendRstStream(id_, ended && session_.role_ == Role::kServer ? ErrorCode::kNoError : ErrorCode::kCancel);
   session_.CloseOnWire(*this);
