@@ -16,7 +16,7 @@
 
 #include "absl/status/statusor.h"
 #include "benchmark/benchmark.h"
-#include "tests/support/allocation_counter/allocation_counter.h"
+#include "bench/allocation_counter/allocation_counter.h"
 #include "transport/frame/frame.h"
 #include "transport/frame/framer.h"
 #include "transport/frame/serialize.h"

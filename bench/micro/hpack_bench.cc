@@ -15,7 +15,7 @@
 
 #include "absl/status/status.h"
 #include "benchmark/benchmark.h"
-#include "tests/support/allocation_counter/allocation_counter.h"
+#include "bench/allocation_counter/allocation_counter.h"
 #include "transport/hpack/decoder.h"
 #include "transport/hpack/encoder.h"
 #include "transport/http/header_list.h"

@@ -198,9 +198,8 @@ void PrintHeader(const FileDescriptor& file, Printer& out) {
 
 #include "culvert/rpc/service.h"
 #include "culvert/rpc/stub.h"
-#include "$base$.pb.h"
-
-$open_namespace$)");
+)");
+    out.Print(variables, "#include \"$base$.pb.h\"\n\n$open_namespace$");
     for (int i = 0; i < file.service_count(); ++i) PrintServiceHeader(*file.service(i), out);
     out.Print(variables, "$close_namespace$");
   }
@@ -247,8 +246,8 @@ void PrintSource(const FileDescriptor& file, Printer& out) {
   const Variables variables = VariablesOf(file);
   out.Print(variables, R"(// Generated from $proto$ by protoc-gen-culvert: changes are lost.
 
-#include "$base$.culvert.h"
 )");
+  out.Print(variables, "#include \"$base$.culvert.h\"\n");
   if (file.service_count() == 0) return;
   out.Print(variables, R"(
 #include "absl/status/status.h"

@@ -9,8 +9,7 @@
 // from is in rpc/service.h and rpc/stub.h; how names become C++ is in names.h. A file without services gets
 // both files too, with nothing in them, since a build rule has to know its outputs before the file is read.
 //
-// The same input gives the same output, byte by byte. What cannot be written is an error that names the file
-// and the line.
+// The same input gives the same output, byte by byte. What cannot be written is an error that names the line.
 
 #include <google/protobuf/compiler/code_generator.h>
 

@@ -39,13 +39,12 @@ std::string Escape(const std::string& name, std::string_view taken) {
   return Contains(kKeywords, name) || Contains(taken, name) ? name + "_" : name;
 }
 
-// "file:line: " of a service or method, or "file: " when the line is not known.
+// "line 7: " of a service or method, if it is known. protoc puts the file's name before it.
 template <class D>
 std::string Where(const D& descriptor) {
   SourceLocation location;
-  std::string where = descriptor.file()->name();
-  if (descriptor.GetSourceLocation(&location)) where += ":" + std::to_string(location.start_line + 1);
-  return where + ": ";
+  if (!descriptor.GetSourceLocation(&location)) return "";
+  return "line " + std::to_string(location.start_line + 1) + ": ";
 }
 
 // C++ name -> what has it.
@@ -116,8 +115,7 @@ std::string Guard(const FileDescriptor& file) {
 std::optional<std::string> FindConflict(const FileDescriptor& file) {
   if (file.service_count() == 0) return std::nullopt;
   if (file.options().cc_generic_services()) {
-    return file.name() +
-           ": with `option cc_generic_services = true` protobuf declares classes of the services' names "
+    return "with `option cc_generic_services = true` protobuf declares classes of the services' names "
            "itself: drop the option";
   }
   Taken classes;

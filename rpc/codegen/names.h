@@ -27,7 +27,7 @@ std::string BaseName(const google::protobuf::FileDescriptor& file);
 // An include guard that no other file's is equal to.
 std::string Guard(const google::protobuf::FileDescriptor& file);
 
-// Why the names of this file cannot all be C++ at once, as "file:line: reason", or nullopt.
+// Why the names of this file cannot all be C++ at once, as "line 7: reason", or nullopt.
 std::optional<std::string> FindConflict(const google::protobuf::FileDescriptor& file);
 
 }  // namespace culvert::codegen

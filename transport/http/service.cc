@@ -94,10 +94,16 @@ class Conversation final : public Receiver {
     try {
       co_await service.Serve(request_, response_);
     } catch (const std::exception& error) {
-      base::LogLine(StrCat("an HTTP handler threw: ", error.what()));
+      OnThrown(error.what());
     } catch (...) {
-      base::LogLine("an HTTP handler threw");
+      OnThrown("something that is no std::exception");
     }
+  }
+
+  void OnThrown(std::string_view what) {
+    threw_ = true;
+    // Who is cancelled because the client is gone may well throw.
+    if (failed_.ok()) base::LogLine(StrCat("an HTTP handler threw: ", what));
   }
 
   absl::Status Sendable() const {
@@ -108,18 +114,22 @@ class Conversation final : public Receiver {
 
   void Done() {
     if (Sendable().ok()) {
-      if (head_sent_) {
-        Finish({});
-      } else {
+      if (!head_sent_) {
         exchange_.SendHead({.status = 500, .fields = {}}, true);
+      } else if (!threw_) {
+        Finish({});
       }
     }
-    exchange_.Release();
+    exchange_.Release();  // without an end: the client sees that it is not the whole response
     delete this;
   }
 
   void OnHead(const ResponseHead&, bool) override {}  // of clients
   void OnData(std::span<const uint8_t> bytes, bool end) override {
+    if (begin_ > body_.size() / 2) {  // what was read does not pile up under a reader who never quite catches up
+      body_.erase(body_.begin(), body_.begin() + static_cast<ptrdiff_t>(begin_));
+      begin_ = 0;
+    }
     body_.insert(body_.end(), bytes.begin(), bytes.end());
     ended_ = ended_ || end;
     readable_.Wake();  // may destroy the conversation
@@ -147,6 +157,7 @@ class Conversation final : public Receiver {
   bool head_sent_ = false;
   bool finished_ = false;
   bool hijacked_ = false;
+  bool threw_ = false;
 };
 
 namespace {

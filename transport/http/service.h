@@ -11,8 +11,8 @@
 //   };
 //
 // One coroutine per request, on the loop of its connection. When Serve returns, the response is finished if it was begun, and 500 if it was
-// not. Request and Response live as long as Serve runs. When the client goes away, Read and Write say so and the coroutine is
-// cancelled (asio's terminal cancellation).
+// not. When it throws, a response that was begun is cut off, so that the client does not take it for whole. Request and Response live as
+// long as Serve runs. When the client goes away, Read and Write say so and the coroutine is cancelled (asio's terminal cancellation).
 
 #include <span>
 #include <string>

@@ -23,6 +23,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Key;
 using ::testing::Not;
+using ::testing::StartsWith;
 
 // The generated files, kept in memory.
 class Output final : public google::protobuf::compiler::GeneratorContext {
@@ -114,7 +115,7 @@ TEST(Generator, MethodsThatEscapingMakesEqualAreRefused) {
       "  rpc delete_(M) returns (M);\n"
       "}");
   EXPECT_EQ(result.error,
-            "dir/a.proto:4: method p.S.delete_ would be 'delete_' in C++, as is method p.S.delete: rename "
+            "line 4: method p.S.delete_ would be 'delete_' in C++, as is method p.S.delete: rename "
             "one of them");
   EXPECT_TRUE(result.files.empty());
 }
@@ -122,24 +123,22 @@ TEST(Generator, MethodsThatEscapingMakesEqualAreRefused) {
 TEST(Generator, ServicesThatEscapingMakesEqualAreRefused) {
   const Result result =
       Generate("syntax = 'proto3'; package p; message M {}\nservice Stub {}\nservice Stub_ {}");
-  EXPECT_EQ(
-      result.error,
-      "dir/a.proto:3: service p.Stub_ would be 'Stub_' in C++, as is service p.Stub: rename one of them");
+  EXPECT_EQ(result.error,
+            "line 3: service p.Stub_ would be 'Stub_' in C++, as is service p.Stub: rename one of them");
 }
 
 TEST(Generator, ServiceCalledAsANestedMessageIsInCppIsRefused) {
   const Result result =
       Generate("syntax = 'proto3'; package p; message Outer { message Inner {} }\nservice Outer_Inner {}");
   EXPECT_EQ(result.error,
-            "dir/a.proto:2: service p.Outer_Inner would be 'Outer_Inner' in C++, as is message "
+            "line 2: service p.Outer_Inner would be 'Outer_Inner' in C++, as is message "
             "p.Outer.Inner: rename one of them");
 }
 
 TEST(Generator, ServicesOfProtobufsOwnAreRefused) {
   const std::string text = "syntax = 'proto3'; option cc_generic_services = true; message M {}";
   EXPECT_EQ(Generate(text).error, "");
-  EXPECT_THAT(Generate(text + "service S {}").error,
-              HasSubstr("dir/a.proto: with `option cc_generic_services = true`"));
+  EXPECT_THAT(Generate(text + "service S {}").error, StartsWith("with `option cc_generic_services = true`"));
 }
 
 TEST(Generator, ParametersAreRefused) {

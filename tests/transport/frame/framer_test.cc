@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
-#include "tests/support/allocation_counter/allocation_counter.h"
+#include "bench/allocation_counter/allocation_counter.h"
 #include "transport/base/strings.h"
 #include "transport/frame/describe.h"
 #include "transport/frame/error.h"

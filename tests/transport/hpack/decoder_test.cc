@@ -10,7 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/escaping.h"
 #include "gtest/gtest.h"
-#include "tests/support/allocation_counter/allocation_counter.h"
+#include "bench/allocation_counter/allocation_counter.h"
 #include "transport/base/strings.h"
 
 namespace culvert::hpack {

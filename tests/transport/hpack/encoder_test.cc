@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
-#include "tests/support/allocation_counter/allocation_counter.h"
+#include "bench/allocation_counter/allocation_counter.h"
 #include "transport/hpack/decoder.h"
 
 namespace culvert::hpack {

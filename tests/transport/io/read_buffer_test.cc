@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
-#include "tests/support/allocation_counter/allocation_counter.h"
+#include "bench/allocation_counter/allocation_counter.h"
 
 namespace culvert::io {
 namespace {

@@ -1,5 +1,5 @@
-#ifndef CULVERT_TESTS_SUPPORT_ALLOCATION_COUNTER_ALLOCATION_COUNTER_H_
-#define CULVERT_TESTS_SUPPORT_ALLOCATION_COUNTER_ALLOCATION_COUNTER_H_
+#ifndef CULVERT_BENCH_ALLOCATION_COUNTER_ALLOCATION_COUNTER_H_
+#define CULVERT_BENCH_ALLOCATION_COUNTER_ALLOCATION_COUNTER_H_
 
 // How often the calling thread has asked the heap for memory. Linking this in replaces the program's operator
 // new and, where no sanitizer has a malloc of its own, malloc, calloc and realloc.
@@ -28,4 +28,4 @@ class AllocationCounter {
 
 }  // namespace culvert::testing
 
-#endif  // CULVERT_TESTS_SUPPORT_ALLOCATION_COUNTER_ALLOCATION_COUNTER_H_
+#endif  // CULVERT_BENCH_ALLOCATION_COUNTER_ALLOCATION_COUNTER_H_

@@ -1,0 +1,91 @@
+#include "transport/http2/abuse_guard.h"
+
+#include <chrono>
+#include <functional>
+
+#include "gtest/gtest.h"
+
+namespace culvert::http2 {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+const AbuseGuard::Clock::time_point kStart = AbuseGuard::Clock::time_point(seconds(1000));
+
+// How often `event` is let through, up to `most` times.
+int Count(int most, const std::function<bool()>& event) {
+  int n = 0;
+  while (n < most && event()) ++n;
+  return n;
+}
+
+void ExpectCalm(const absl::Status& status, std::string_view token) {
+  const auto error = frame::GetWireError(status);
+  ASSERT_TRUE(error.has_value()) << status;
+  EXPECT_EQ(error->stream_id, 0u);
+  EXPECT_EQ(error->code, frame::ErrorCode::kEnhanceYourCalm);
+  EXPECT_EQ(error->token, token);
+}
+
+TEST(TokenBucketTest, LetsABurstThroughAndThenTheRate) {
+  TokenBucket bucket(10, 5);
+  EXPECT_EQ(Count(100, [&] { return bucket.Take(kStart); }), 10);
+  EXPECT_EQ(Count(100, [&] { return bucket.Take(kStart + seconds(1)); }), 5);
+  EXPECT_EQ(Count(100, [&] { return bucket.Take(kStart + milliseconds(1100)); }), 0);
+  EXPECT_EQ(Count(100, [&] { return bucket.Take(kStart + milliseconds(1200)); }), 1);
+}
+
+TEST(TokenBucketTest, SavesNoMoreThanTheBurst) {
+  TokenBucket bucket(10, 5);
+  EXPECT_TRUE(bucket.Take(kStart));
+  EXPECT_EQ(Count(100, [&] { return bucket.Take(kStart + seconds(3600)); }), 10);
+}
+
+TEST(AbuseGuardTest, RefusesAResetFlood) {
+  AbuseGuard guard;
+  EXPECT_EQ(Count(1000000, [&] { return guard.OnReset(kStart).ok(); }), 2000);
+  ExpectCalm(guard.OnReset(kStart), "reset_flood");
+}
+
+TEST(AbuseGuardTest, LetsTwoHundredResetsASecondThroughForEver) {
+  AbuseGuard guard;
+  for (int i = 0; i < 200 * 600; ++i) ASSERT_TRUE(guard.OnReset(kStart + i * milliseconds(5)).ok()) << i;
+}
+
+TEST(AbuseGuardTest, RefusesAControlFlood) {
+  AbuseGuard guard;
+  EXPECT_EQ(Count(1000000, [&] { return guard.OnControl(kStart).ok(); }), 1000);
+  ExpectCalm(guard.OnControl(kStart), "control_flood");
+}
+
+TEST(AbuseGuardTest, RefusesEmptyDataAtAnyPace) {
+  AbuseGuard guard;
+  EXPECT_EQ(Count(1000000, [&] { return guard.OnEmptyData().ok(); }), 100);
+  ExpectCalm(guard.OnEmptyData(), "empty_data_flood");
+}
+
+TEST(AbuseGuardTest, UsefulDataPaysForEmptyData) {
+  AbuseGuard guard;
+  for (int i = 0; i < 100000; ++i) {
+    ASSERT_TRUE(guard.OnEmptyData().ok()) << i;
+    guard.OnUsefulData();
+  }
+}
+
+TEST(AbuseGuardTest, UsefulDataIsNotSavedUp) {
+  AbuseGuard guard;
+  for (int i = 0; i < 100000; ++i) guard.OnUsefulData();
+  EXPECT_EQ(Count(1000000, [&] { return guard.OnEmptyData().ok(); }), 100);
+}
+
+TEST(AbuseGuardTest, OneBudgetDoesNotSpendAnother) {
+  AbuseGuard guard;
+  while (guard.OnReset(kStart).ok()) {
+  }
+  EXPECT_TRUE(guard.OnControl(kStart).ok());
+  EXPECT_TRUE(guard.OnEmptyData().ok());
+}
+
+}  // namespace
+}  // namespace culvert::http2
