@@ -11,8 +11,11 @@
 
 namespace culvert {
 
+ClientContext::~ClientContext() {
+  if (call_ != nullptr) call_->ForgetContext();
+}
+
 void ClientContext::Cancel() {
-  absl::MutexLock lock(&mutex_);
   cancelled_ = true;
   if (call_ != nullptr) call_->Cancel();
 }
@@ -22,11 +25,23 @@ namespace rpc {
 ClientCall::ClientCall(std::shared_ptr<Channel> channel, std::string_view path, ClientContext& context)
     : channel_(std::move(channel)),
       path_(path),
+      deadline_(context.deadline_),
+      wait_for_ready_(context.wait_for_ready_),
       context_(&context),
       input_(channel_->options().max_receive_bytes),
-      deadline_timer_(channel_->loop().timers(), [](void* self) { static_cast<ClientCall*>(self)->OnDeadline(); }, this) {}
+      deadline_timer_(channel_->loop().timers(), [](void* self) { static_cast<ClientCall*>(self)->OnDeadline(); }, this),
+      cancelled_early_(context.cancelled_) {
+  CULVERT_DCHECK(context.call_ == nullptr, "a ClientContext serves one call");
+  context.keep_ = base::Ref<base::RefCounted>(this);
+  context.call_ = this;
+}
 
 ClientCall::~ClientCall() = default;
+
+void ClientCall::ForgetContext() {
+  absl::MutexLock lock(&mutex_);
+  context_ = nullptr;
+}
 
 void ClientCall::StartUnary(base::Ref<ClientCall> call, const google::protobuf::MessageLite& request) {
   if (call->loop().RunsHere()) {
@@ -49,19 +64,15 @@ void ClientCall::Cancel() {
 }
 
 void ClientCall::Begin() {
+  if (over_) return;  // cancelled meanwhile
   self_ = base::Ref<ClientCall>(this);
-  {
-    absl::MutexLock lock(&context_->mutex_);
-    if (context_->cancelled_) status_ = absl::CancelledError("the call was cancelled before it started");
-    context_->call_ = this;
-  }
-  if (!status_.ok()) return Over(std::move(status_));
-  if (context_->deadline_ != ClientContext::Clock::time_point::max()) {
-    if (context_->deadline_ <= ClientContext::Clock::now()) return OnDeadline();
-    deadline_timer_.Start(context_->deadline_);
+  if (cancelled_early_) return Over(absl::CancelledError("the call was cancelled before it started"));
+  if (deadline_ != ClientContext::Clock::time_point::max()) {
+    if (deadline_ <= ClientContext::Clock::now()) return OnDeadline();
+    deadline_timer_.Start(deadline_);
   }
   waiting_for_session_ = true;
-  channel_->connection().Request(*this, context_->wait_for_ready_);
+  channel_->connection().Request(*this, wait_for_ready_);
 }
 
 void ClientCall::OnSession() {
@@ -72,16 +83,19 @@ void ClientCall::OnSession() {
   fields.push_back({"te", "trailers"});
   fields.push_back({"user-agent", channel_->user_agent()});
   char timeout[kMaxTimeoutText];
-  if (context_->deadline_ != ClientContext::Clock::time_point::max()) {
-    const auto left = context_->deadline_ - ClientContext::Clock::now();
+  if (deadline_ != ClientContext::Clock::time_point::max()) {
+    const auto left = deadline_ - ClientContext::Clock::now();
     fields.push_back({"grpc-timeout", {timeout, AppendTimeout(absl::FromChrono(left), timeout)}});
   }
   http::HeaderList metadata;
-  if (!context_->metadata_.empty()) {
-    context_->metadata_.AppendTo(metadata);
-    fields.insert(fields.end(), metadata.begin(), metadata.end());
+  {
+    absl::MutexLock lock(&mutex_);
+    if (context_ != nullptr) {
+      if (!context_->metadata_.empty()) context_->metadata_.AppendTo(metadata);
+      context_->peer_ = connection.peer();
+    }
   }
-  context_->peer_ = connection.peer();
+  fields.insert(fields.end(), metadata.begin(), metadata.end());
   exchange_ = &connection.Open(
       {.method = "POST", .scheme = "http", .authority = channel_->authority(), .path = path_, .protocol = {}, .fields = fields}, *this, false);
   if (pending_) {
@@ -137,7 +151,7 @@ void ClientCall::OnHead(const http::ResponseHead& head, bool end) {
                              StrCat("the server answered HTTP status ", head.status, " with content-type '", content_type, "', not gRPC")));
   }
   if (end) return FinishFromTrailers(head.fields);
-  if (const absl::Status read = context_->initial_metadata_.AssignFromFields(head.fields); !read.ok()) Fail(read);
+  if (const absl::Status read = Keep(&ClientContext::initial_metadata_, head.fields); !read.ok()) Fail(read);
 }
 
 void ClientCall::OnData(std::span<const uint8_t> bytes, bool end) {
@@ -151,9 +165,14 @@ void ClientCall::OnData(std::span<const uint8_t> bytes, bool end) {
 
 void ClientCall::OnTrailers(std::span<const http::HeaderField> trailers) { FinishFromTrailers(trailers); }
 
+absl::Status ClientCall::Keep(Metadata ClientContext::*which, std::span<const http::HeaderField> fields) {
+  absl::MutexLock lock(&mutex_);
+  return context_ == nullptr ? absl::OkStatus() : (context_->*which).AssignFromFields(fields);
+}
+
 void ClientCall::FinishFromTrailers(std::span<const http::HeaderField> fields) {
   if (over_) return;
-  if (const absl::Status read = context_->trailing_metadata_.AssignFromFields(fields); !read.ok()) return Fail(read);
+  if (const absl::Status read = Keep(&ClientContext::trailing_metadata_, fields); !read.ok()) return Fail(read);
   Over(StatusFromTrailers(fields, http_status_));
 }
 
@@ -183,11 +202,7 @@ void ClientCall::Over(absl::Status status) {
   input_.End();
   if (http::Exchange* exchange = std::exchange(exchange_, nullptr)) exchange->Release();
   pending_.reset();
-  {
-    absl::MutexLock lock(&context_->mutex_);
-    context_->call_ = nullptr;
-  }
-  context_ = nullptr;
+  ForgetContext();
   const base::Ref<ClientCall> self = std::move(self_);
   OnOver();
 }

@@ -16,8 +16,10 @@
 #include <type_traits>
 #include <utility>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
 #include "google/protobuf/message_lite.h"
 #include "rpc/channel.h"
 #include "rpc/client_context.h"
@@ -38,6 +40,8 @@ class ClientCall : public base::RefCounted, public http::Receiver, public client
 
   // Ends the call with CANCELLED. Any thread.
   void Cancel();
+  // The context is going away. Any thread.
+  void ForgetContext() ABSL_LOCKS_EXCLUDED(mutex_);
 
  protected:
   ClientCall(std::shared_ptr<Channel> channel, std::string_view path, ClientContext& context);
@@ -95,12 +99,17 @@ class ClientCall : public base::RefCounted, public http::Receiver, public client
   void OnNoSession(const absl::Status& why) final;
 
   void OnDeadline();
+  // Metadata that the peer sent, for the context.
+  absl::Status Keep(Metadata ClientContext::*which, std::span<const http::HeaderField> fields) ABSL_LOCKS_EXCLUDED(mutex_);
   void FinishFromTrailers(std::span<const http::HeaderField> fields);
   void Over(absl::Status status);
 
   const std::shared_ptr<Channel> channel_;
   const std::string_view path_;
-  ClientContext* context_;  // null once over
+  const ClientContext::Clock::time_point deadline_;
+  const bool wait_for_ready_;
+  absl::Mutex mutex_;  // the context may be destroyed by its own thread while an abandoned call ends on the loop
+  ClientContext* context_ ABSL_GUARDED_BY(mutex_);  // null once the call is over or the context gone
   base::Ref<ClientCall> self_;
   http::Exchange* exchange_ = nullptr;
   MessageInput input_;
@@ -109,6 +118,7 @@ class ClientCall : public base::RefCounted, public http::Receiver, public client
   std::optional<io::SharedBytes> pending_;  // waits for the session
   bool pending_end_ = false;
   int http_status_ = 0;
+  const bool cancelled_early_;              // before it was made
   bool waiting_for_session_ = false;
   bool in_initiation_ = false;
   bool over_ = false;

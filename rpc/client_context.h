@@ -7,14 +7,15 @@
 //   context.set_timeout(std::chrono::seconds(1));
 //   absl::StatusOr<Reply> reply = co_await stub.Greet(context, request);
 //
-// One per call, and it outlives the call. Set it up before the call starts; Cancel may come from any thread at any time.
+// One per call. It outlives the call, or the streaming object that was made with it. Set it up before the call starts; Cancel may come from
+// any thread at any time.
 
+#include <atomic>
 #include <chrono>
 #include <string>
 
-#include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
 #include "rpc/metadata.h"
+#include "transport/base/ref.h"
 
 namespace culvert {
 
@@ -27,6 +28,7 @@ class ClientContext {
   using Clock = std::chrono::steady_clock;
 
   ClientContext() = default;
+  ~ClientContext();
   ClientContext(const ClientContext&) = delete;
   ClientContext& operator=(const ClientContext&) = delete;
 
@@ -41,7 +43,7 @@ class ClientContext {
   void set_wait_for_ready(bool wait) { wait_for_ready_ = wait; }
 
   // Ends the call with CANCELLED, on both sides, unless it is over. Any thread.
-  void Cancel() ABSL_LOCKS_EXCLUDED(mutex_);
+  void Cancel();
 
   // --- once the first message or the status has come ---
 
@@ -63,9 +65,9 @@ class ClientContext {
   Metadata trailing_metadata_;
   std::string peer_;
 
-  absl::Mutex mutex_;
-  rpc::ClientCall* call_ ABSL_GUARDED_BY(mutex_) = nullptr;
-  bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;
+  base::Ref<base::RefCounted> keep_;  // the call, for as long as call_ is looked at
+  rpc::ClientCall* call_ = nullptr;   // set by the thread that starts the call
+  std::atomic<bool> cancelled_{false};
 };
 
 }  // namespace culvert

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <cstdlib>
 #include <string>
 
 #include "gtest/gtest.h"
@@ -70,15 +71,41 @@ TEST(Address, OneServerListensOnSeveralAddresses) {
 }
 
 TEST(Address, UnixSocketsWork) {
-  interop::TestService service;
-  Server server(OneThread());
-  server.AddService(service);
-  for (const std::string& name : {StrCat("unix:", testing::TempDir(), "culvert.sock"), StrCat("unix-abstract:culvert.", ::getpid())}) {
-    const absl::StatusOr<std::string> address = server.Listen(name);
-    ASSERT_TRUE(address.ok()) << address.status();
-    ExpectServes(name);
-    ExpectServes(*address);
+  // Not TempDir(), which may be longer than a socket's path can be.
+  char directory[] = "/tmp/culvert.XXXXXX";
+  ASSERT_NE(::mkdtemp(directory), nullptr);
+  const std::string path = StrCat(directory, "/socket");
+  {
+    interop::TestService service;
+    Server server(OneThread());
+    server.AddService(service);
+    for (const std::string& name : {StrCat("unix:", path), StrCat("unix-abstract:", path)}) {
+      const absl::StatusOr<std::string> address = server.Listen(name);
+      ASSERT_TRUE(address.ok()) << address.status();
+      ExpectServes(name);
+      ExpectServes(*address);
+    }
   }
+  ::unlink(path.c_str());
+  ::rmdir(directory);
+}
+
+TEST(Address, ASocketThatADeadServerLeftIsTakenOver) {
+  char directory[] = "/tmp/culvert.XXXXXX";
+  ASSERT_NE(::mkdtemp(directory), nullptr);
+  const std::string path = StrCat(directory, "/socket");
+  interop::TestService service;
+  for (int i = 0; i < 2; ++i) {
+    Server server(OneThread());
+    server.AddService(service);
+    const absl::StatusOr<std::string> address = server.Listen(StrCat("unix:", path));
+    ASSERT_TRUE(address.ok()) << address.status();
+    ExpectServes(*address);
+    Server second(OneThread());
+    EXPECT_FALSE(second.Listen(StrCat("unix:", path)).ok()) << "taken while its owner lives";
+  }
+  ::unlink(path.c_str());
+  ::rmdir(directory);
 }
 
 TEST(Address, ChannelsRefuseWhatIsNoTarget) {

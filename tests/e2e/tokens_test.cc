@@ -268,15 +268,5 @@ TEST(Tokens, AwaitingEitherTheCallOrATimerCancelsTheCall) {
   }
 }
 
-TEST(Tokens, UnknownMethodsAreUnimplemented) {
-  class Empty_ : public grpc::testing::UnimplementedService::Service {};
-  Empty_ other;
-  Loopback loopback(other);
-  ClientContext known, unknown;
-  // The service is there and has no such handler; the service is not there.
-  EXPECT_CODE(grpc::testing::UnimplementedService::Stub(loopback.channel()).UnimplementedCall(known, Empty(), kBlock).status(), kUnimplemented);
-  EXPECT_CODE(loopback.stub().EmptyCall(unknown, Empty(), kBlock).status(), kUnimplemented);
-}
-
 }  // namespace
 }  // namespace culvert::e2e

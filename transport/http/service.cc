@@ -57,9 +57,10 @@ class Conversation final : public Receiver {
     if (bytes.empty()) co_return absl::OkStatus();
     if (uint8_t* out = exchange_.TrySendInPlace(bytes.size(), false)) {
       std::memcpy(out, bytes.data(), bytes.size());
-    } else {
-      exchange_.SendData(io::SharedBytes::FromString(std::string(bytes)), false);
+      co_return absl::OkStatus();
     }
+    exchange_.SendData(io::SharedBytes::FromString(std::string(bytes)), false);
+    // OnWritable comes only to those who have met no room: not to who has just filled the last of it.
     while (failed_.ok() && !exchange_.writable()) co_await writable_.Wait(asio::use_awaitable);
     co_return failed_;
   }

@@ -66,6 +66,8 @@ class Session final : public std::enable_shared_from_this<Session> {
   void Close(const absl::Status& why);
 
   bool closed() const { return closed_; }
+  // False of an idle connection: it borrows no buffer.
+  bool holds_blocks() const { return !framer_.holds_nothing() || !output_.empty(); }
   size_t stream_count() const { return stream_count_; }
   EventLoop& loop() { return loop_; }
   const std::string& peer() const { return peer_; }

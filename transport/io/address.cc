@@ -58,7 +58,7 @@ absl::StatusOr<std::pair<std::string, uint16_t>> SplitHostPort(std::string_view 
   }
   uint32_t number = 0;
   if (host.empty()) return absl::InvalidArgumentError(StrCat("address '", text, "' has no host"));
-  if (port.empty() || port[0] == '+' || port[0] == ' ' || !absl::SimpleAtoi(ToAbsl(port), &number) || number > 65535) {
+  if (port.empty() || port.find_first_not_of("0123456789") != std::string_view::npos || !absl::SimpleAtoi(ToAbsl(port), &number) || number > 65535) {
     return absl::InvalidArgumentError(StrCat("address '", text, "': the port is not a number from 0 to 65535"));
   }
   return std::pair<std::string, uint16_t>(host, static_cast<uint16_t>(number));

@@ -98,13 +98,13 @@ class ServiceTest : public testing::Test, public Service {
   int serving_ = 0;  // handlers that run now
   bool returned_ = false;
 
-  // For the scripts:
+ public:  // for the scripts
   std::string seen_;
   std::vector<absl::Status> statuses_;
   size_t written_ = 0;
   std::unique_ptr<Tunnel> tunnel_;
   std::optional<Hijacked> hijacked_;
-  io::WriteBuffer* buffer_ = nullptr;
+  asio::steady_timer* gate_ = nullptr;
 };
 
 TEST_F(ServiceTest, TheHandlerSeesTheRequestAndItsBody) {
@@ -408,7 +408,7 @@ TEST_F(ServiceTest, BytesSentWithTheHeadReachTheTunnelWhole) {
 TEST_F(ServiceTest, AByteThatComesBetweenTheHeadAndTheHijackIsKept) {
   Start([](ServiceTest& test, Request& request, Response& response) -> Task<void> {
     asio::steady_timer gate(request.loop().executor(), asio::steady_timer::time_point::max());
-    test.buffer_ = reinterpret_cast<io::WriteBuffer*>(&gate);
+    test.gate_ = &gate;
     co_await gate.async_wait(kTuple);
     response.SendHead(200);
     Tunnel tunnel(*response.Hijack());
@@ -416,7 +416,7 @@ TEST_F(ServiceTest, AByteThatComesBetweenTheHeadAndTheHijackIsKept) {
   });
   Send(kConnect);
   Send("early,");
-  reinterpret_cast<asio::steady_timer*>(buffer_)->cancel();
+  gate_->cancel();
   Pump();
   Send("on");
   Send("e");
