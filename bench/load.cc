@@ -231,8 +231,11 @@ class CulvertGenerator final : public Generator {
       : work_(work),
         request_(MakeRequest(work.request_bytes, work.response_bytes)),
         threads_(static_cast<size_t>(std::min(work.threads, work.connections))) {}
-  // Channels close on loops that run.
-  ~CulvertGenerator() override { stubs_.clear(); }
+  // Channels close on loops that run, and contexts keep them open.
+  ~CulvertGenerator() override {
+    slots_.clear();
+    stubs_.clear();
+  }
 
   absl::string_view name() const override { return "culvert"; }
 

@@ -33,8 +33,8 @@ class Generator {
 
 using GeneratorMaker = absl::StatusOr<std::unique_ptr<Generator>> (*)(const Workload&);
 
-// A whole load generator: parses the flags, measures, prints. Exit codes: 0; 1 when no operation succeeded or the server was not
-// reached; 2 when the command line makes no sense.
+// A whole load generator: parses the flags, measures, prints. Exit codes: 0; 1 when no operation succeeded or the server was not reached;
+// 2 when the flags make no sense together (1 when one of them cannot be parsed); 3 when calls would not end.
 int LoadMain(int argc, char** argv, GeneratorMaker make);
 
 }  // namespace culvert::bench

@@ -83,14 +83,16 @@ class BenchmarkService final : public grpc::testing::BenchmarkService::Service {
   }
 
  private:
+  // Not `while (co_await ...)`: g++ 12 puts the frame of a coroutine with an awaiting condition and without any local variable where
+  // it does not look for it.
   static Task<void> ReadToEnd(Reader<SimpleRequest>& in, SimpleRequest& request, bool& ended) {
-    while (co_await in.Read(request)) {
+    while (!ended) {
+      const bool more = co_await in.Read(request);
+      ended = !more;
     }
-    ended = true;
   }
   static Task<void> WriteUntil(const bool& ended, Writer<SimpleResponse>& out, const SimpleResponse& response) {
-    while (!ended && co_await out.Write(response)) {
-    }
+    for (bool open = true; open && !ended;) open = co_await out.Write(response);
   }
 };
 

@@ -124,6 +124,15 @@ _TSAN_WRAPPED = [
     "7CondVar16WaitWithDeadlineEPNS0_5MutexENS0_4TimeE",
     "15BlockingCounter14DecrementCountEv",
     "15BlockingCounter4WaitEv",
+    "12Notification6NotifyEv",
+    "6Status15UnrefNonInlinedEm",
+]
+
+# The same, of const functions.
+_TSAN_WRAPPED_CONST = [
+    "12Notification19WaitForNotificationEv",
+    "12Notification30WaitForNotificationWithTimeoutENS0_8DurationE",
+    "12Notification31WaitForNotificationWithDeadlineENS0_4TimeE",
 ]
 
 _TSAN_BUILD = """
@@ -181,7 +190,8 @@ def _debian_absl_impl(repository_ctx):
             deps,
         ))
     repository_ctx.symlink(repository_ctx.attr._tsan_mutex, "tsan_mutex.cc")
-    build.append(_TSAN_BUILD % repr(["-Wl,--wrap=_ZN4absl7debian3" + symbol for symbol in _TSAN_WRAPPED]))
+    build.append(_TSAN_BUILD % repr(["-Wl,--wrap=_ZN4absl7debian3" + symbol for symbol in _TSAN_WRAPPED] +
+                                     ["-Wl,--wrap=_ZNK4absl7debian3" + symbol for symbol in _TSAN_WRAPPED_CONST]))
     repository_ctx.file("BUILD.bazel", "\n".join(build))
 
     for package, targets in _LABELS.items():

@@ -8,8 +8,13 @@
 
 #include <sanitizer/tsan_interface.h>
 
+#include <atomic>
+#include <cstdint>
+
+#include "absl/status/internal/status_internal.h"
 #include "absl/synchronization/blocking_counter.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
 
 extern "C" void AnnotateIgnoreReadsBegin(const char* file, int line);
@@ -160,4 +165,39 @@ WRAP(bool, _ZN4absl7debian315BlockingCounter14DecrementCountEv, BlockingCounter*
 WRAP(void, _ZN4absl7debian315BlockingCounter4WaitEv, BlockingCounter* b) {
   __real__ZN4absl7debian315BlockingCounter4WaitEv(b);
   __tsan_acquire(b);
+}
+
+// HasBeenNotified is inline and reads the flag behind the mutex; the waits look at it before they lock.
+using absl::Notification;
+static void* FlagOf(const Notification* n) {
+  static_assert(sizeof(Notification) == 2 * sizeof(Mutex));
+  return const_cast<char*>(reinterpret_cast<const char*>(n)) + sizeof(Mutex);
+}
+WRAP(void, _ZN4absl7debian312Notification6NotifyEv, Notification* n) {
+  __tsan_release(FlagOf(n));
+  __real__ZN4absl7debian312Notification6NotifyEv(n);
+}
+WRAP(void, _ZNK4absl7debian312Notification19WaitForNotificationEv, const Notification* n) {
+  __real__ZNK4absl7debian312Notification19WaitForNotificationEv(n);
+  __tsan_acquire(FlagOf(n));
+}
+WRAP(bool, _ZNK4absl7debian312Notification30WaitForNotificationWithTimeoutENS0_8DurationE, const Notification* n,
+     Duration d) {
+  const bool notified = __real__ZNK4absl7debian312Notification30WaitForNotificationWithTimeoutENS0_8DurationE(n, d);
+  if (notified) __tsan_acquire(FlagOf(n));
+  return notified;
+}
+WRAP(bool, _ZNK4absl7debian312Notification31WaitForNotificationWithDeadlineENS0_4TimeE, const Notification* n,
+     Time t) {
+  const bool notified = __real__ZNK4absl7debian312Notification31WaitForNotificationWithDeadlineENS0_4TimeE(n, t);
+  if (notified) __tsan_acquire(FlagOf(n));
+  return notified;
+}
+
+// absl::Status counts references inline up, and in the library down. Counted down here; the library deletes.
+WRAP(void, _ZN4absl7debian36Status15UnrefNonInlinedEm, uintptr_t rep) {
+  std::atomic<int32_t>& references = reinterpret_cast<absl::status_internal::StatusRep*>(rep - 1)->ref;
+  if (references.load(std::memory_order_acquire) != 1 && references.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  references.store(1, std::memory_order_relaxed);
+  __real__ZN4absl7debian36Status15UnrefNonInlinedEm(rep);
 }

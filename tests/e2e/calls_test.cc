@@ -2,6 +2,7 @@
 
 #include <asio/post.hpp>
 #include <asio/this_coro.hpp>
+#include <map>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -143,8 +144,8 @@ TEST(Calls, TheBeginningComesWhenTheHandlerSendsIt) {
 
 // --- requests that no stub makes ---
 
-// Sends `request` to EmptyCall and waits for the answer, which is a status without a message.
-void ExpectRefused(const std::string& request) {
+// Sends `request` and waits for the answer, which is a status without a message.
+void ExpectRefused(absl::StatusCode code, const std::string& request) {
   interop::TestService service;
   Loopback loopback(service);
   RawSocket socket = RawSocket::Connect(loopback.address());
@@ -152,38 +153,46 @@ void ExpectRefused(const std::string& request) {
   const std::optional<ReceivedFrame> answer = ReceiveFrame(socket, kHeaders, 1);
   ASSERT_TRUE(answer);
   EXPECT_EQ(answer->flags & kEndStream, kEndStream);
-  EXPECT_NE(answer->payload.find("grpc-status"), std::string::npos) << "indexed or Huffman-coded by now: look at it otherwise";
+  std::map<std::string, std::string> fields = FirstFields(answer->payload);
+  EXPECT_EQ(fields[":status"], "200");
+  EXPECT_EQ(fields["grpc-status"], std::to_string(static_cast<int>(code))) << fields["grpc-message"];
+  EXPECT_NE(fields["grpc-message"], "");
   // The connection goes on.
   socket.Send(GrpcHead(3, "/grpc.testing.TestService/EmptyCall") + GrpcData(3, "", true));
   EXPECT_TRUE(ReceiveFrame(socket, kData, 3));
 }
 
 TEST(Calls, AUnaryRequestWithoutAMessageIsRefused) {
-  ExpectRefused(GrpcHead(1, "/grpc.testing.TestService/EmptyCall") + Frame(kData, kEndStream, 1, {}));
+  ExpectRefused(absl::StatusCode::kUnimplemented, GrpcHead(1, "/grpc.testing.TestService/EmptyCall") + Frame(kData, kEndStream, 1, {}));
 }
 
 TEST(Calls, AUnaryRequestWithTwoMessagesIsRefused) {
-  ExpectRefused(GrpcHead(1, "/grpc.testing.TestService/EmptyCall") + GrpcData(1, "", false) + GrpcData(1, "", true));
+  ExpectRefused(absl::StatusCode::kUnimplemented,
+                GrpcHead(1, "/grpc.testing.TestService/EmptyCall") + GrpcData(1, "", false) + GrpcData(1, "", true));
 }
 
 TEST(Calls, AMessageThatIsNoProtobufIsRefused) {
-  ExpectRefused(GrpcHead(1, "/grpc.testing.TestService/UnaryCall") + GrpcData(1, "\xff\xff\xff", true));
+  ExpectRefused(absl::StatusCode::kInternal, GrpcHead(1, "/grpc.testing.TestService/UnaryCall") + GrpcData(1, "\xff\xff\xff", true));
 }
 
 TEST(Calls, ATornMessageIsRefused) {
-  ExpectRefused(GrpcHead(1, "/grpc.testing.TestService/UnaryCall") + Frame(kData, kEndStream, 1, std::string("\0\0\0\0\x09" "abc", 8)));
+  ExpectRefused(absl::StatusCode::kInternal,
+                GrpcHead(1, "/grpc.testing.TestService/UnaryCall") + Frame(kData, kEndStream, 1, std::string("\0\0\0\0\x09" "abc", 8)));
 }
 
 TEST(Calls, ACompressedMessageIsRefused) {
-  ExpectRefused(GrpcHead(1, "/grpc.testing.TestService/UnaryCall") + Frame(kData, kEndStream, 1, std::string("\1\0\0\0\0", 5)));
+  ExpectRefused(absl::StatusCode::kInternal,
+                GrpcHead(1, "/grpc.testing.TestService/UnaryCall") + Frame(kData, kEndStream, 1, std::string("\1\0\0\0\0", 5)));
 }
 
 TEST(Calls, AnUnknownEncodingIsRefused) {
-  ExpectRefused(GrpcHead(1, "/grpc.testing.TestService/EmptyCall", Field("grpc-encoding", "brotli")) + GrpcData(1, "", true));
+  ExpectRefused(absl::StatusCode::kUnimplemented,
+                GrpcHead(1, "/grpc.testing.TestService/EmptyCall", Field("grpc-encoding", "brotli")) + GrpcData(1, "", true));
 }
 
 TEST(Calls, ATimeoutThatIsNoneIsRefused) {
-  ExpectRefused(GrpcHead(1, "/grpc.testing.TestService/EmptyCall", Field("grpc-timeout", "soon")) + GrpcData(1, "", true));
+  ExpectRefused(absl::StatusCode::kInternal,
+                GrpcHead(1, "/grpc.testing.TestService/EmptyCall", Field("grpc-timeout", "soon")) + GrpcData(1, "", true));
 }
 
 // --- responses that no handler makes ---
@@ -228,6 +237,37 @@ TEST(Calls, ATornResponseIsAnError) {
 
 TEST(Calls, AResponseThatEndsWithoutTrailersIsAnError) {
   EXPECT_FALSE(CallWithAnswer(Head() + Frame(kData, kEndStream, 1, std::string(5, '\0'))).ok());
+}
+
+// A server-streaming call whose whole answer has come, trailers with OK included, before anybody reads: `good` empty messages, then `bad`.
+absl::Status ReadLate(int good, const std::string& bad) {
+  RawListener listener;
+  ChannelOptions options = Impatient();
+  options.max_receive_bytes = 1000;
+  const std::shared_ptr<Channel> channel = MustCreateChannel(listener.address(), options);
+  ClientContext context;
+  auto call = Stub(channel).StreamingOutputCall(context, StreamingOutputCallRequest());
+  RawSocket socket = listener.Accept();
+  socket.Receive(kPreface.size());
+  socket.Send(Frame(kSettings, 0, 0, {}));
+  EXPECT_TRUE(ReceiveFrame(socket, kHeaders, 1));
+  std::string answer = Head();
+  for (int i = 0; i < good; ++i) answer += GrpcData(1, "", false);
+  socket.Send(answer + bad + Trailers(Field("grpc-status", "0")) + Frame(kPing, 0, 0, "12345678"));
+  EXPECT_TRUE(ReceiveFrame(socket, kPing, 0));  // all of it has been read and taken in
+  StreamingOutputCallResponse response;
+  int read = 0;
+  while (call.Read(response, kBlock)) ++read;
+  EXPECT_EQ(read, good);
+  return call.Finish(kBlock);
+}
+
+TEST(Calls, AnAnswerThatCameBeforeItWasReadIsReadWhole) { EXPECT_OK(ReadLate(5, "")); }
+
+TEST(Calls, AMessageThatCannotBeReadFailsACallThatHasEndedWell) {
+  EXPECT_CODE(ReadLate(1, GrpcData(1, std::string(1001, 'x'), false)), kResourceExhausted);
+  EXPECT_CODE(ReadLate(1, GrpcData(1, "\xff\xff\xff", false)), kInternal);
+  EXPECT_FALSE(ReadLate(1, Frame(kData, 0, 1, std::string("\0\0\0\0\x09" "abc", 8))).ok());
 }
 
 TEST(Calls, AStatusThatIsNoNumberIsUnknown) {

@@ -91,6 +91,7 @@ TEST(Deadline, TheServerKeepsItWithoutTheClientsHelp) {
   const std::optional<ReceivedFrame> answer = ReceiveFrame(socket, kHeaders, 1);
   ASSERT_TRUE(answer);
   EXPECT_EQ(answer->flags & kEndStream, kEndStream);
+  EXPECT_EQ(FirstFields(answer->payload)["grpc-status"], "4");
   ExpectCancelled(service);
 }
 

@@ -2,6 +2,8 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <nghttp2/nghttp2.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -24,13 +26,19 @@ sockaddr_in LoopbackAddress(uint16_t port) {
   return address;
 }
 
-int NewSocket() {
-  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  EXPECT_GE(fd, 0);
+void SetOptions(int fd) {
   // Who waits that long waits in vain.
   const timeval patience{.tv_sec = 30, .tv_usec = 0};
   ::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
   ::setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+  const int on = 1;
+  ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+}
+
+int NewSocket() {
+  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  EXPECT_GE(fd, 0);
+  SetOptions(fd);
   return fd;
 }
 
@@ -108,8 +116,7 @@ RawListener::~RawListener() { ::close(fd_); }
 RawSocket RawListener::Accept() {
   const int fd = ::accept(fd_, nullptr, nullptr);
   EXPECT_GE(fd, 0) << "nobody connected";
-  const timeval patience{.tv_sec = 30, .tv_usec = 0};
-  ::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+  SetOptions(fd);
   return RawSocket(fd);
 }
 
@@ -130,6 +137,32 @@ std::string Field(std::string_view name, std::string_view value) {
     field.append(text);
   }
   return field;
+}
+
+std::map<std::string, std::string> FirstFields(std::string_view block) {
+  std::map<std::string, std::string> fields;
+  nghttp2_hd_inflater* inflater = nullptr;
+  nghttp2_hd_inflate_new(&inflater);
+  const auto* in = reinterpret_cast<const uint8_t*>(block.data());
+  size_t left = block.size();
+  for (;;) {
+    nghttp2_nv field;
+    int flags = 0;
+    const ssize_t taken = nghttp2_hd_inflate_hd2(inflater, &field, &flags, in, left, 1);
+    if (taken < 0) {
+      fields.clear();
+      break;
+    }
+    in += taken;
+    left -= static_cast<size_t>(taken);
+    if ((flags & NGHTTP2_HD_INFLATE_EMIT) != 0) {
+      fields.emplace(std::string(reinterpret_cast<char*>(field.name), field.namelen),
+                     std::string(reinterpret_cast<char*>(field.value), field.valuelen));
+    }
+    if ((flags & NGHTTP2_HD_INFLATE_FINAL) != 0 || (taken == 0 && (flags & NGHTTP2_HD_INFLATE_EMIT) == 0)) break;
+  }
+  nghttp2_hd_inflate_del(inflater);
+  return fields;
 }
 
 std::string GrpcHead(uint32_t stream, std::string_view path, std::string_view more_fields) {

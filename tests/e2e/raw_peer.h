@@ -5,6 +5,7 @@
 // what Culvert is shown here does not come from Culvert.
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -63,6 +64,9 @@ std::string Frame(FrameType type, uint8_t flags, uint32_t stream, std::string_vi
 
 // A field as HPACK has it at its plainest: a literal, not indexed, not Huffman-coded (RFC 7541 6.2.2).
 std::string Field(std::string_view name, std::string_view value);
+
+// The fields of the first header block that a peer has sent on its connection; empty when they are not HPACK. Decoded by nghttp2.
+std::map<std::string, std::string> FirstFields(std::string_view block);
 
 // The head of a gRPC request, without END_STREAM.
 std::string GrpcHead(uint32_t stream, std::string_view path, std::string_view more_fields = {});

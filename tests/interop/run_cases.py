@@ -12,14 +12,15 @@ The cases go to $XML_OUTPUT_FILE, where Bazel asks for them; a case that cannot 
 """
 
 import argparse
+import collections
 import os
 import pwd
 import re
-import select
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 import xml.etree.ElementTree
 
@@ -45,7 +46,7 @@ CASE_SECONDS = 15
 STOP_SECONDS = 10
 
 # How a server says that it listens: Culvert's and the gRPC C++ one of this directory, and grpc-go's.
-READY = re.compile(r"^READY (?P<host>.*):(?P<port>\d+)$|interop server listening on .*:(?P<go_port>\d+)$", re.MULTILINE)
+READY = re.compile(r"^READY (?P<host>.*):(?P<port>\d+)$|interop server listening on .*:(?P<go_port>\d+)$")
 
 
 class Skip(Exception):
@@ -85,22 +86,14 @@ def find_tool(name, package):
     return path
 
 
-def tail(path, lines=30):
-    """The last lines of a log, for a failure's message."""
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return "".join(file.readlines()[-lines:]).strip()
-    except OSError:
-        return ""
-
-
-def run(command, seconds=CASE_SECONDS):
+def run(command, seconds=None):
     """Runs `command` to its end. Returns its output, standard error included; Failure when it fails or takes too long."""
+    seconds = seconds or CASE_SECONDS
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=seconds,
                               check=False)
     except subprocess.TimeoutExpired as late:
-        raise Failure("no end after %d s\n%s" % (seconds, (late.output or b"").decode("utf-8", "replace").strip())) from None
+        raise Failure("no end after %g s\n%s" % (seconds, (late.output or b"").decode("utf-8", "replace").strip())) from None
     output = done.stdout.decode("utf-8", "replace").strip()
     if done.returncode < 0:
         raise Failure("killed by %s\n%s" % (signal.Signals(-done.returncode).name, output))
@@ -113,35 +106,37 @@ class Server:
     """A server program on a free port. A context manager; gone when that is left."""
 
     def __init__(self, program):
-        self.log_path = os.path.join(os.environ.get("TEST_UNDECLARED_OUTPUTS_DIR") or os.environ.get("TEST_TMPDIR") or "/tmp",
-                                     "server-%d.log" % os.getpid())
-        self.log = open(self.log_path, "wb")  # pylint: disable=consider-using-with
-        environment = dict(os.environ, GRPC_GO_LOG_SEVERITY_LEVEL="info")
-        self.process = subprocess.Popen([find_program(program), "--port=0"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                        stderr=subprocess.STDOUT, env=environment)
         self.host = "127.0.0.1"
         self.port = None
-        self._await_ready()
+        self.lines = collections.deque(maxlen=30)
+        self.settled = threading.Event()  # it is ready, or says no more
+        self.process = subprocess.Popen([find_program(program), "--port=0"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                        stderr=subprocess.STDOUT, env=dict(os.environ, GRPC_GO_LOG_SEVERITY_LEVEL="info"))
+        # Reads to the end: a full pipe would stop the server.
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+        self.settled.wait(READY_SECONDS)
+        if self.port is None:
+            why = "ended before it was ready" if self.settled.is_set() else "was not ready in time"
+            self.kill()
+            raise Failure("the server %s\n%s" % (why, self.said()))
 
-    def _await_ready(self):
-        seen = b""
-        deadline = time.monotonic() + READY_SECONDS
-        while True:
-            ready, _, _ = select.select([self.process.stdout], [], [], max(0, deadline - time.monotonic()))
-            piece = os.read(self.process.stdout.fileno(), 65536) if ready else b""
-            self.log.write(piece)
-            seen += piece
-            match = READY.search(seen.decode("utf-8", "replace"))
-            if match:
-                self.port = int(match["port"] or match["go_port"])
-                break
-            if not piece:
-                self.kill()
-                raise Failure("the server %s\n%s" % ("ended before it was ready" if ready else "was not ready in time",
-                                                     seen.decode("utf-8", "replace").strip()))
-        # From here on its output goes to the log by itself: a full pipe would stop the server.
-        self.pump = subprocess.Popen(["cat"], stdin=self.process.stdout, stdout=self.log)
-        self.process.stdout.close()
+    def _read(self):
+        with self.process.stdout as output:
+            for line in output:
+                line = line.decode("utf-8", "replace").rstrip()
+                self.lines.append(line)
+                match = self.port is None and READY.search(line)
+                if match:
+                    self.port = int(match["port"] or match["go_port"])
+                    self.settled.set()
+        self.settled.set()
+
+    def said(self):
+        """The last lines of its output, for a failure's message. All of them, when it has ended."""
+        if self.process.poll() is not None:
+            self.reader.join(STOP_SECONDS)
+        return "\n".join(self.lines)
 
     def check_alive(self):
         code = self.process.poll()
@@ -155,16 +150,15 @@ class Server:
         try:
             code = self.process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
-            raise Failure("the server runs on %d s after SIGTERM\n%s" % (STOP_SECONDS, tail(self.log_path))) from None
+            raise Failure("the server runs on %d s after SIGTERM\n%s" % (STOP_SECONDS, self.said())) from None
         if code != 0:
-            raise Failure("after SIGTERM the server ended with exit code %d\n%s" % (code, tail(self.log_path)))
+            raise Failure("after SIGTERM the server ended with exit code %d\n%s" % (code, self.said()))
 
     def kill(self):
-        for process in (self.process, getattr(self, "pump", None)):
-            if process is not None and process.poll() is None:
-                process.kill()
-                process.wait()
-        self.log.close()
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self.reader.join(STOP_SECONDS)
 
     def __enter__(self):
         return self
@@ -179,7 +173,6 @@ class Report:
     def __init__(self, name):
         self.suite = xml.etree.ElementTree.Element("testsuite", name=name)
         self.counts = {"passed": 0, "failed": 0, "skipped": 0}
-        self.skipped_because = None
 
     def play(self, name, action):
         """Runs action(), which raises Failure or Skip, as case `name`."""
@@ -226,9 +219,9 @@ def with_server(report, program, cases):
                     server.check_alive()
                 except Failure as failure:
                     server.kill()
-                    log = tail(server.log_path)
+                    said = server.said()
                     server = None
-                    raise Failure("%s%s" % (failure, "\nthe server said:\n" + log if log else "")) from None
+                    raise Failure("%s%s" % (failure, "\nthe server said:\n" + said if said else "")) from None
             report.play(name, action)
         if server is not None and not program.startswith("peer:"):
             report.play("server_stops_on_sigterm", server.stop)

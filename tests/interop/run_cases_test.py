@@ -121,7 +121,7 @@ class RunCases(unittest.TestCase):
         self.assertEqual(report.counts["failed"], 1)
 
     def test_grpc_go_says_where_it_listens_in_its_own_way(self):
-        match = run_cases.READY.search("2026/01/02 03:04:05 INFO: [interop] interop server listening on [::]:38145\n")
+        match = run_cases.READY.search("2026/01/02 03:04:05 INFO: [interop] interop server listening on [::]:38145")
         self.assertEqual(match["go_port"], "38145")
 
 

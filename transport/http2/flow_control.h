@@ -33,7 +33,8 @@ class SendWindow {
 // What we let the peer send. Credit given back is announced in batches: one WINDOW_UPDATE per half window.
 class ReceiveWindow {
  public:
-  explicit ReceiveWindow(uint32_t size) : size_(size), available_(size) {}
+  // `believed`: what the peer may take it for, until it has acknowledged our SETTINGS (RFC 9113 6.5.3).
+  explicit ReceiveWindow(uint32_t size, uint32_t believed = 0) : size_(size), available_(std::max(size, believed)) {}
 
   uint32_t size() const { return size_; }
 

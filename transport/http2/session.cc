@@ -1,5 +1,6 @@
 #include "transport/http2/session.h"
 
+#include <algorithm>
 #include <asio/post.hpp>
 #include <asio/use_awaitable.hpp>
 #include <utility>
@@ -174,7 +175,8 @@ Stream* Session::Find(frame::StreamId id) {
 }
 
 Stream& Session::NewStream(frame::StreamId id, http::Receiver* receiver) {
-  auto* stream = new Stream(*this, id, peer_initial_window_, options_.initial_window);
+  const ReceiveWindow window(options_.initial_window, settings_acked_ ? 0 : frame::kDefaultWindow);
+  auto* stream = new Stream(*this, id, peer_initial_window_, window);
   stream->receiver_ = receiver;
   all_.PushBack(stream);
   ++stream_count_;
@@ -188,8 +190,10 @@ void Session::CloseOnWire(Stream& stream) {
   if (stream.state_ == StreamState::kClosed) return;
   stream.state_ = StreamState::kClosed;
   stream.queue_.reset();
+  stream.opening_.reset();
   ready_.Remove(&stream);
   waiting_.Remove(&stream);
+  unopened_.Remove(&stream);
   if (role_ == Role::kClient && stream.id_ != 0) {
     --open_count_;
     if (!unopened_.empty()) ScheduleFlush();  // opens the next
@@ -199,7 +203,6 @@ void Session::CloseOnWire(Stream& stream) {
 // Closes the stream and tells its receiver; a stream that was released already is forgotten. `stream` may be gone afterwards.
 void Session::FailStream(Stream& stream, const absl::Status& why, bool unprocessed) {
   CloseOnWire(stream);
-  unopened_.Remove(&stream);
   if (stream.released_) {
     Forget(stream);
   } else if (stream.receiver_ != nullptr) {
@@ -236,12 +239,14 @@ void Session::Drain() {
   if (role_ == Role::kClient) {
     goaway_last_ = 0;
     SendGoAway(0, frame::ErrorCode::kNoError, "");
+    ScheduleFlush();
+    RefuseUnopened("the connection is draining");
   } else {
     // RFC 9113 6.8: first announce, then, a round trip later, say which streams were the last.
     SendGoAway(frame::kMaxStreamId, frame::ErrorCode::kNoError, "draining");
     frame::AppendPing(output_, kDrainPing, false);
+    ScheduleFlush();
   }
-  ScheduleFlush();
 }
 
 void Session::Close(const absl::Status& why) {
@@ -254,7 +259,8 @@ void Session::Close(const absl::Status& why) {
     base::LogLine(StrCat(peer_, role_ == Role::kClient ? " client" : " server", " closed: ", ToStd(why.message())));
   }
   if (started_ && !write_blocked_) {
-    SendGoAway(last_peer_id_, wire ? wire->code : frame::ErrorCode::kNoError, wire ? ToStd(why.message()) : std::string_view());
+    SendGoAway(std::min(last_peer_id_, goaway_last_), wire ? wire->code : frame::ErrorCode::kNoError,
+               wire ? ToStd(why.message()) : std::string_view());
     Flush();
   }
   stream_->ShutdownWrite();

@@ -111,6 +111,7 @@ class Session final : public std::enable_shared_from_this<Session> {
   void OnPeerEnd(Stream& stream);
   void CreditConnection(uint32_t n);
   bool IsIdle(frame::StreamId id) const;
+  bool MayBeInFlight(frame::StreamId id) const;
 
   // --- session_send.cc: we do it ---
   void SendPreface();
@@ -147,6 +148,7 @@ class Session final : public std::enable_shared_from_this<Session> {
   bool going_away_ = false;   // GOAWAY sent or received
   bool draining_ = false;     // Drain was called
   bool settings_received_ = false;
+  bool settings_acked_ = false;
   std::shared_ptr<Session> self_;  // while streams are not released
   io::Timer timer_;                // handshake, then write stall
   absl::AnyInvocable<void(const absl::Status&)> on_unusable_;

@@ -79,6 +79,13 @@ bool Session::IsIdle(frame::StreamId id) const {
   return !from_client || id >= next_id_;
 }
 
+// Whether frames may still come on a stream that is over, and are dropped: we have reset it (RFC 9113 5.1), or the client opened it before it
+// heard of our last GOAWAY (RFC 9113 6.8).
+bool Session::MayBeInFlight(frame::StreamId id) const {
+  if (role_ == Role::kServer && id > goaway_last_) return true;
+  return std::find(recently_reset_.begin(), recently_reset_.end(), id) != recently_reset_.end();
+}
+
 // Renews the connection's window by n bytes, unless too much is parked in streams: then later.
 void Session::CreditConnection(uint32_t n) {
   withheld_credit_ += n;
@@ -103,8 +110,12 @@ absl::Status Session::OnData(const frame::FrameHeader& header, const frame::Data
     if (stream == nullptr && IsIdle(header.stream_id)) {
       return ConnectionError(ErrorCode::kProtocolError, "data_on_idle", "DATA on an idle stream");
     }
-    // RFC 9113 5.1: frames that were in flight when we reset the stream are dropped.
-    if (std::find(recently_reset_.begin(), recently_reset_.end(), header.stream_id) != recently_reset_.end()) return absl::OkStatus();
+    if (MayBeInFlight(header.stream_id)) return absl::OkStatus();
+    if (stream == nullptr || stream->state_ == StreamState::kClosed) {
+      // In flight to one of many that we have reset, for all we know: it undoes no work of ours and is not counted as abuse.
+      SendRstStream(header.stream_id, ErrorCode::kStreamClosed);
+      return absl::OkStatus();
+    }
     return StreamError(header.stream_id, ErrorCode::kStreamClosed, "data_on_closed", "DATA after the peer ended the stream");
   }
   if (!stream->receive_window_.Receive(charged)) {
@@ -164,7 +175,7 @@ absl::Status Session::OnHeaders(const frame::FrameHeader& header, const frame::H
   if (stream == nullptr) {
     const bool from_client = (header.stream_id & 1) != 0;
     if (role_ == Role::kServer && from_client && header.stream_id > last_peer_id_) return OnRequest(header, headers);
-    if (std::find(recently_reset_.begin(), recently_reset_.end(), header.stream_id) != recently_reset_.end()) return absl::OkStatus();
+    if (MayBeInFlight(header.stream_id)) return absl::OkStatus();
     if (IsIdle(header.stream_id)) {
       return ConnectionError(ErrorCode::kProtocolError, "headers_bad_stream", "HEADERS on a stream that only the other side may open");
     }
@@ -173,7 +184,7 @@ absl::Status Session::OnHeaders(const frame::FrameHeader& header, const frame::H
     return ConnectionError(ErrorCode::kStreamClosed, "headers_on_closed", "HEADERS on a closed stream");
   }
   if (!CanReceive(stream->state_)) {
-    if (std::find(recently_reset_.begin(), recently_reset_.end(), header.stream_id) != recently_reset_.end()) return absl::OkStatus();
+    if (MayBeInFlight(header.stream_id)) return absl::OkStatus();
     return StreamError(header.stream_id, ErrorCode::kStreamClosed, "headers_on_half_closed", "HEADERS after the peer ended the stream");
   }
   if (headers.truncated) {
@@ -273,10 +284,14 @@ absl::Status Session::OnRstStream(const frame::FrameHeader& header, const frame:
 
 absl::Status Session::OnSettings(const frame::SettingsFrame& settings) {
   CULVERT_RETURN_IF_ERROR(guard_.OnControl(Clock::now()));
-  if (settings.ack) return absl::OkStatus();
+  if (settings.ack) {
+    settings_acked_ = true;
+    return absl::OkStatus();
+  }
   if (!settings_received_) {
     settings_received_ = true;
     timer_.Cancel();
+    if (write_blocked_) timer_.Start(Clock::now() + options_.write_timeout);
     peer_max_streams_ = UINT32_MAX;  // RFC 9113 6.5.2: unlimited unless it says otherwise
   }
   for (const frame::Setting& setting : settings.settings) {
@@ -384,7 +399,11 @@ absl::Status Session::OnWindowUpdate(const frame::FrameHeader& header, const fra
 // The peer broke a rule of one stream: it is reset, and counts like a reset of the peer's own.
 absl::Status Session::OnStreamError(const frame::WireError& error, const absl::Status& why) {
   const frame::StreamId id = error.stream_id;
-  if (role_ == Role::kServer && (id & 1) != 0 && id > last_peer_id_) last_peer_id_ = id;
+  if (IsIdle(id)) {
+    // Only a stream that the peer itself may open can be reset before it is used.
+    if (role_ == Role::kClient || (id & 1) == 0) return ConnectionError(error.code, error.token, ToStd(why.message()));
+    last_peer_id_ = id;
+  }
   SendRstStream(id, error.code);
   if (Stream* stream = Find(id); stream != nullptr && stream->state_ != StreamState::kClosed) {
     FailStream(*stream, absl::Status(absl::StatusCode::kInternal, why.message()), false);

@@ -269,7 +269,10 @@ void Session::OpenStream(Stream& stream, std::span<const http::HeaderField> fiel
 }
 
 void Session::RefuseUnopened(std::string_view why) {
-  while (Stream* refused = unopened_.front()) FailStream(*refused, absl::UnavailableError(ToAbsl(why)), true);
+  // As many as wait now at most: a receiver may open the next at once, which then is refused from the loop.
+  for (size_t left = stream_count_; left > 0 && !unopened_.empty(); --left) {
+    FailStream(*unopened_.front(), absl::UnavailableError(ToAbsl(why)), true);
+  }
 }
 
 void Session::OpenPending() {
@@ -295,7 +298,7 @@ void Session::Enqueue(Stream& stream, io::SharedBytes bytes, bool end) {
   MakeReady(stream);
 }
 
-Stream::Stream(Session& session, frame::StreamId id, uint32_t send_window, uint32_t receive_window)
+Stream::Stream(Session& session, frame::StreamId id, uint32_t send_window, ReceiveWindow receive_window)
     : session_(session), id_(id), send_window_(send_window), receive_window_(receive_window) {}
 
 EventLoop& Stream::loop() { return session_.loop_; }
@@ -370,8 +373,9 @@ void Stream::SendData(io::SharedBytes bytes, bool end) {
 }
 
 void Stream::SendTrailers(std::span<const http::HeaderField> trailers) {
-  if (!CanSend(state_)) return;
-  if (queue_ != nullptr) {
+  if (!CanSend(state_) && opening_ == nullptr) return;
+  if (queue_ != nullptr || opening_ != nullptr) {
+    if (queue_ == nullptr) queue_ = std::make_unique<Queue>();
     queue_->trailers = std::make_unique<http::HeaderList>();
     for (const http::HeaderField& field : trailers) queue_->trailers->Add(field.name, field.value, field.sensitive);
     return;
@@ -382,13 +386,7 @@ void Stream::SendTrailers(std::span<const http::HeaderField> trailers) {
 
 void Stream::Reset(absl::StatusCode code) {
   if (state_ == StreamState::kClosed) return;
-  if (opening_ != nullptr) {
-    session_.unopened_.Remove(this);
-    opening_.reset();
-    state_ = StreamState::kClosed;
-    return;
-  }
-  session_.SendRstStream(id_, ToErrorCode(code));
+  if (opening_ == nullptr) session_.SendRstStream(id_, ToErrorCode(code));
   session_.CloseOnWire(*this);
 }
 

@@ -23,7 +23,7 @@ class Session;
 
 class Stream final : public http::Exchange {
  public:
-  Stream(Session& session, frame::StreamId id, uint32_t send_window, uint32_t receive_window);
+  Stream(Session& session, frame::StreamId id, uint32_t send_window, ReceiveWindow receive_window);
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
   ~Stream() = default;

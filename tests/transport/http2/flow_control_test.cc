@@ -65,6 +65,15 @@ TEST(ReceiveWindowTest, GrowsAndNeverShrinks) {
   EXPECT_EQ(window.Consume(1), 75u);
 }
 
+// RFC 9113 6.5.3
+TEST(ReceiveWindowTest, MayBeBelievedLargerThanItIs) {
+  ReceiveWindow window(1000, 65535);
+  EXPECT_TRUE(window.Receive(65535));
+  EXPECT_FALSE(window.Receive(1));
+  EXPECT_EQ(window.Consume(500), 500u);
+  EXPECT_TRUE(ReceiveWindow(100000, 65535).Receive(100000));
+}
+
 TEST(ReceiveWindowTest, OfNothingTakesNothing) {
   ReceiveWindow window(0);
   EXPECT_TRUE(window.Receive(0));

@@ -441,9 +441,10 @@ TEST_F(ClientTest, AReceiverOpensTheNextCallFromWithinItsCallback) {
 TEST_F(ClientTest, AReceiverThatTriesAgainAtOnceIsRefusedAgainFromTheLoop) {
   Connect({}, {{SettingId::kMaxConcurrentStreams, 0}});
   constexpr int kTries = 100;
-  int tries = 0;
+  int tries = 0, tries_in_one_turn = 0;
   std::function<void()> retry = [&] {
     if (++tries > kTries) return;
+    if (tries == 2) loop_.Post([&] { tries_in_one_turn = tries - 1; });
     RecordingReceiver& again = *receivers_.emplace_back(std::make_unique<RecordingReceiver>());
     again.on_closed = retry;
     again.exchange = &session()->Open({"POST", "http", "a", "/", {}, {}}, again, true);
@@ -452,6 +453,7 @@ TEST_F(ClientTest, AReceiverThatTriesAgainAtOnceIsRefusedAgainFromTheLoop) {
   call.on_closed = retry;
   EXPECT_EQ(Exchange(peer_.GoAway(0, ErrorCode::kNoError)), "");
   EXPECT_EQ(tries, kTries + 1);
+  EXPECT_LE(tries_in_one_turn, 2);
 }
 
 TEST_F(ClientTest, AReceiverReleasesAnotherWhenItIsToldOfTheGoAway) {

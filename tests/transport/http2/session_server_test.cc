@@ -524,6 +524,8 @@ TEST_F(ServerTest, ThePeerClosesInMidStream) {
   Pump();
   EXPECT_EQ(request(0).log, "POST /\ndata abc\nclosed UNAVAILABLE: connection closed by the peer\n");
   EXPECT_EQ(Receive(), "GOAWAY last=1 NO_ERROR\n<end>\n");
+  EXPECT_FALSE(run_ended_);
+  Release(request(0));
   EXPECT_TRUE(run_ended_);
 }
 
@@ -534,20 +536,21 @@ TEST_F(ServerTest, ThePeerVanishes) {
   peer_stream_->Close();
   Pump();
   EXPECT_EQ(request(0).log, "POST /\nclosed UNAVAILABLE: connection closed by the peer\n");
+  Release(request(0));
   EXPECT_TRUE(run_ended_);
 }
 
-TEST_F(ServerTest, TheSessionLivesUntilItsLastStreamIsReleased) {
+TEST_F(ServerTest, TheConnectionLastsUntilItsLastStreamIsReleased) {
   Connect();
   EXPECT_TRUE(Send(peer_.Headers(1, kPost).Headers(3, kPost)));
   EXPECT_EQ(Exchange(peer_.Raw(FrameType::kWindowUpdate, 0, 0, "1")), "GOAWAY last=3 FRAME_SIZE_ERROR debug=WINDOW_UPDATE of 1 bytes\n<end>\n");
   peer_stream_.reset();
   Pump();
-  EXPECT_TRUE(run_ended_);
-  ASSERT_FALSE(weak_.expired());
   Release(request(0));
+  EXPECT_FALSE(run_ended_);
   ASSERT_FALSE(weak_.expired());
   Release(request(1));
+  EXPECT_TRUE(run_ended_);
   EXPECT_TRUE(weak_.expired());
 }
 
@@ -612,8 +615,8 @@ TEST_F(ServerTest, APeerThatTakesNothingIsCutOff) {
   PassTime(milliseconds(29900));
   EXPECT_FALSE(closed());
   PassTime(milliseconds(200));
-  EXPECT_TRUE(run_ended_);
-  EXPECT_EQ(request(0).log, "GET / end\nclosed UNAVAILABLE: the peer took no bytes for 30000 ms\n");
+  EXPECT_TRUE(closed());
+  EXPECT_EQ(request(0).log, "GET / end\nwritable\nclosed UNAVAILABLE: the peer took no bytes for 30000 ms\n");
   // What the pipe held, and no more.
   EXPECT_EQ(Receive(), "HEADERS stream=1 END_HEADERS :status=200\n<end>\n");
 }
@@ -632,13 +635,13 @@ TEST_F(ServerTest, AWriteTimeoutCountsFromTheLastByteTaken) {
     text += heard_->Read({reinterpret_cast<const char*>(space.data()), read.bytes});
     Pump();
   }
-  EXPECT_EQ(text, "HEADERS stream=1 END_HEADERS :status=200\nDATA stream=1 len=5000 END_STREAM data=xxxxxxxxxxxxxxxx\n");
+  EXPECT_EQ(text, "HEADERS stream=1 END_HEADERS :status=200\nDATA stream=1 len=5000 END_STREAM data=xxxxxxxxxxxxxxxx...\n");
   PassTime(seconds(100));
   EXPECT_FALSE(closed());
 }
 
 TEST_F(ServerTest, AWriteThatWasBlockedBeforeTheSettingsCameIsTimedToo) {
-  Start(Role::kServer, {.handshake_timeout = seconds(10), .write_timeout = seconds(30)}, {.capacity = 40});
+  Start(Role::kServer, {.handshake_timeout = seconds(10), .write_timeout = seconds(30)}, {.capacity = 30});
   peer_.ClientPreface();
   EXPECT_TRUE(Send(peer_));
   EXPECT_TRUE(Send(peer_.Settings({})));
@@ -657,16 +660,21 @@ TEST_F(ServerTest, RapidResetIsCutOff) {
   for (frame::StreamId i = 0; i < 3000; ++i) {
     if (!Send(peer_.Headers(2 * i + 1, kGet, kEndStream).RstStream(2 * i + 1, ErrorCode::kCancel))) break;
   }
-  EXPECT_EQ(Receive(), "GOAWAY last=4001 ENHANCE_YOUR_CALM debug=too many reset streams\n<end>\n");
-  EXPECT_EQ(handler_.requests.size(), 2001u);
+  EXPECT_NE(Receive().find(" ENHANCE_YOUR_CALM debug=too many reset streams\n<end>\n"), std::string::npos);
+  EXPECT_GT(handler_.requests.size(), 2000u);
+  EXPECT_LT(handler_.requests.size(), 3000u);  // the clock runs meanwhile, and so does the allowance
 }
 
 TEST_F(ServerTest, StreamsThatThePeerMakesUsResetCountAsWell) {
   Connect();
+  handler_.on_request = [](RecordingReceiver& request) {
+    request.on_closed = [&request] { request.Release(); };
+  };
   for (frame::StreamId i = 0; i < 3000; ++i) peer_.Headers(2 * i + 1, kGet, kEndStream).WindowUpdate(2 * i + 1, 0);
   Send(peer_);
-  const std::string answers = Receive();
-  EXPECT_EQ(answers.substr(answers.find("GOAWAY")), "GOAWAY last=4001 ENHANCE_YOUR_CALM debug=too many reset streams\n<end>\n");
+  EXPECT_NE(Receive().find(" ENHANCE_YOUR_CALM debug=too many reset streams\n<end>\n"), std::string::npos);
+  EXPECT_GT(handler_.requests.size(), 2000u);
+  EXPECT_LT(handler_.requests.size(), 3000u);
 }
 
 TEST_F(ServerTest, EmptyDataIsCutOff) {
