@@ -49,8 +49,7 @@ class ConnectTest : public testing::Test {
       result = std::move(c);
     });
     context_.restart();
-    context_.run();
-    EXPECT_TRUE(result.has_value());
+    while (!result.has_value()) context_.run_one();
     return *std::move(result);
   }
 
@@ -128,8 +127,7 @@ TEST_F(ConnectTest, CancellingGivesUp) {
     over = true;
   });
   const auto begin = Timer::Clock::now();
-  context_.run();
-  EXPECT_TRUE(over);
+  while (!over) context_.run_one();
   EXPECT_LT(Timer::Clock::now() - begin, seconds(20));
 }
 

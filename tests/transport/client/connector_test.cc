@@ -1,0 +1,278 @@
+#include "transport/client/connector.h"
+
+#include <array>
+#include <asio/co_spawn.hpp>
+#include <asio/io_context.hpp>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+
+#include "gtest/gtest.h"
+#include "tests/e2e/raw_peer.h"
+#include "transport/base/strings.h"
+#include "transport/io/wait.h"
+
+namespace culvert::client {
+namespace {
+
+using e2e::RawListener;
+using e2e::RawSocket;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using Connected = absl::StatusOr<std::unique_ptr<io::ByteStream>>;
+
+std::string PortOf(const RawListener& listener) { return listener.address().substr(listener.address().rfind(':') + 1); }
+
+// A port on which nobody listens.
+std::string NobodysAddress() { return RawListener().address(); }
+
+class ConnectorTest : public testing::Test {
+ protected:
+  void Begin(std::string_view target, Options options = {}) {
+    target_ = *ParseTarget(target);
+    options_ = std::move(options);
+    result_.reset();
+    asio::co_spawn(context_, Connect(loop_, target_, options_), [this](std::exception_ptr error, Connected result) {
+      EXPECT_EQ(error, nullptr);
+      result_ = std::move(result);
+    });
+  }
+  Connected End() {
+    context_.restart();
+    while (!result_.has_value()) context_.run_one();
+    return *std::move(result_);
+  }
+  // Meanwhile the proxy, which blocks, follows its script on a thread of its own.
+  Connected EndWith(RawListener& listener, std::optional<RawSocket>& proxy, const std::function<void(RawSocket&)>& script) {
+    std::thread thread([&] {
+      proxy.emplace(listener.Accept());
+      script(*proxy);
+    });
+    Connected result = End();
+    thread.join();
+    return result;
+  }
+  // Runs the loop in the middle of an attempt, until it has nothing more to do than to wait.
+  void Pump() {
+    context_.restart();
+    context_.poll();
+  }
+
+  // What comes through the tunnel: `n` bytes, or fewer up to the end.
+  std::string Read(io::ByteStream& stream, size_t n) {
+    std::string out;
+    while (out.size() < n) {
+      std::array<uint8_t, 100> space;
+      const io::IoResult result = stream.TryRead(std::span(space).first(std::min(space.size(), n - out.size())));
+      if (result.kind == io::IoResult::Kind::kBytes) {
+        out.append(space.begin(), space.begin() + static_cast<ptrdiff_t>(result.bytes));
+      } else if (result.kind == io::IoResult::Kind::kWouldBlock) {
+        bool ready = false;
+        stream.AsyncWait(io::Direction::kRead, [&ready](std::error_code) { ready = true; });
+        context_.restart();
+        while (!ready) context_.run_one();
+      } else {
+        break;
+      }
+    }
+    return out;
+  }
+
+  asio::io_context context_{1};
+  EventLoop& loop_ = EventLoop::Of(context_);
+  Target target_;
+  Options options_;
+  std::optional<Connected> result_;
+};
+
+// The bytes of a request that a proxy has read.
+std::string ReceiveHead(RawSocket& socket) {
+  std::string head;
+  while (!head.ends_with("\r\n\r\n")) {
+    const std::string byte = socket.Receive(1);
+    if (byte.empty()) break;
+    head += byte;
+  }
+  return head;
+}
+
+Options Through(const std::string& proxy, milliseconds timeout = seconds(30)) {
+  Options options;
+  options.proxy = proxy;
+  options.connect_timeout = timeout;
+  return options;
+}
+
+TEST_F(ConnectorTest, ANumericAddress) {
+  RawListener listener;
+  Begin(listener.address());
+  const Connected stream = End();
+  ASSERT_TRUE(stream.ok()) << stream.status();
+  EXPECT_EQ((*stream)->peer(), StrCat("ipv4:", listener.address()));
+}
+
+TEST_F(ConnectorTest, ANameIsResolvedAndItsAddressesTriedInTurn) {
+  RawListener listener;  // 127.0.0.1 only: localhost may well have ::1 first
+  Begin(StrCat("dns:///localhost:", PortOf(listener)));
+  const Connected stream = End();
+  ASSERT_TRUE(stream.ok()) << stream.status();
+  EXPECT_EQ((*stream)->peer(), StrCat("ipv4:", listener.address()));
+}
+
+TEST_F(ConnectorTest, OfSeveralAddressesTheFirstThatAnswersIsTaken) {
+  RawListener listener;
+  Begin(StrCat("ipv4:", NobodysAddress(), ",", listener.address()));
+  EXPECT_TRUE(End().ok());
+}
+
+TEST_F(ConnectorTest, ARefusedPortIsUnavailable) {
+  const std::string address = NobodysAddress();
+  Begin(address);
+  EXPECT_EQ(End().status(), absl::UnavailableError(StrCat("cannot connect to ", address, ": Connection refused")));
+}
+
+TEST_F(ConnectorTest, ANameThatDoesNotExistIsUnavailable) {
+  Begin("dns:///no-such-host.invalid:1");  // RFC 6761 6.4
+  const absl::Status status = End().status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+  EXPECT_TRUE(ToStd(status.message()).starts_with("cannot resolve 'no-such-host.invalid': ")) << status;
+}
+
+// --- through a proxy ---
+
+TEST_F(ConnectorTest, AProxyIsAskedForTheNameItself) {
+  const struct {
+    const char* target;
+    const char* asked;
+  } cases[] = {{"dns:///only-the-proxy-knows.invalid:7", "only-the-proxy-knows.invalid:7"},
+               {"service", "service:443"},
+               {"ipv4:192.0.2.1:9,192.0.2.2:9", "192.0.2.1:9"},
+               {"[2001:db8::1]:8", "[2001:db8::1]:8"}};
+  for (const auto& [target, asked] : cases) {
+    RawListener listener;
+    std::optional<RawSocket> proxy;
+    std::string head;
+    Begin(target, Through(listener.address()));
+    const Connected stream = EndWith(listener, proxy, [&head](RawSocket& socket) {
+      head = ReceiveHead(socket);
+      socket.Send("HTTP/1.1 200 Connection established\r\n\r\n");
+    });
+    EXPECT_EQ(head, StrCat("CONNECT ", asked, " HTTP/1.1\r\nhost: ", asked, "\r\n\r\n"));
+    ASSERT_TRUE(stream.ok()) << stream.status();
+    proxy->Send("through");
+    EXPECT_EQ(Read(**stream, 7), "through");
+    const iovec piece{const_cast<char*>("back"), 4};
+    EXPECT_EQ((*stream)->TryWrite({&piece, 1}).bytes, 4u);
+    EXPECT_EQ(proxy->Receive(4), "back");
+  }
+}
+
+TEST_F(ConnectorTest, AProxyMayBeGivenByName) {
+  RawListener listener;
+  Begin("target:1", Through(StrCat("localhost:", PortOf(listener))));
+  std::optional<RawSocket> proxy;
+  EXPECT_TRUE(EndWith(listener, proxy, [](RawSocket& socket) { socket.Send("HTTP/1.1 200 OK\r\n\r\n"); }).ok());
+}
+
+TEST_F(ConnectorTest, AProxyThatRefusesIsUnavailableWithItsStatus) {
+  for (const int status : {403, 407, 502, 301}) {
+    RawListener listener;
+    Begin("target:1", Through(listener.address()));
+    Pump();
+    RawSocket proxy = listener.Accept();
+    proxy.Send(StrCat("HTTP/1.1 ", status, " No\r\nContent-Length: 4\r\n\r\nsee?"));
+    EXPECT_EQ(End().status(), absl::UnavailableError(StrCat("proxy refuses CONNECT target:1 with status ", status)));
+  }
+}
+
+TEST_F(ConnectorTest, AProxyThatNeverAnswersIsGivenUp) {
+  RawListener listener;
+  Begin("target:1", Through(listener.address(), milliseconds(20)));
+  EXPECT_EQ(End().status(), absl::UnavailableError("proxy: no answer in time"));
+  RawSocket proxy = listener.Accept();
+  EXPECT_TRUE(proxy.ReceiveEnd());
+}
+
+TEST_F(ConnectorTest, AProxyThatStopsInTheMiddleOfItsAnswerIsGivenUp) {
+  RawListener listener;
+  Begin("target:1", Through(listener.address(), milliseconds(50)));
+  Pump();
+  RawSocket proxy = listener.Accept();
+  proxy.Send("HTTP/1.1 200 OK\r\nX-");
+  EXPECT_EQ(End().status(), absl::UnavailableError("proxy: no answer in time"));
+}
+
+TEST_F(ConnectorTest, AProxysAnswerMayComeInPieces) {
+  RawListener listener;
+  Begin("target:1", Through(listener.address()));
+  Pump();
+  RawSocket proxy = listener.Accept();
+  for (const char c : std::string_view("HTTP/1.1 200 OK\r\nX-Proxy: slow\r\n\r\n")) {
+    EXPECT_FALSE(result_.has_value());
+    proxy.Send({&c, 1});
+    Pump();
+  }
+  EXPECT_TRUE(End().ok());
+}
+
+TEST_F(ConnectorTest, InterimAnswersArePassedOver) {
+  RawListener listener;
+  Begin("target:1", Through(listener.address()));
+  Pump();
+  RawSocket proxy = listener.Accept();
+  proxy.Send("HTTP/1.1 103 Early Hints\r\n\r\n");
+  Pump();
+  proxy.Send("HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 200 OK\r\n\r\n");
+  EXPECT_TRUE(End().ok());
+}
+
+TEST_F(ConnectorTest, BytesOfTheTunnelThatComeWithTheAnswerAreKept) {
+  RawListener listener;
+  Begin("target:1", Through(listener.address()));
+  Pump();
+  RawSocket proxy = listener.Accept();
+  const std::string payload(50000, 'x');
+  ASSERT_TRUE(proxy.Send(StrCat("HTTP/1.1 200 OK\r\n\r\nfirst,", payload)));
+  const Connected stream = End();
+  ASSERT_TRUE(stream.ok()) << stream.status();
+  proxy.Send(",last");
+  EXPECT_EQ(Read(**stream, 6 + payload.size() + 5), StrCat("first,", payload, ",last"));
+  proxy.Close();
+  EXPECT_EQ(Read(**stream, 1), "");
+}
+
+TEST_F(ConnectorTest, AProxyThatClosesOrTalksNonsenseIsUnavailable) {
+  const struct {
+    const char* answer;
+    const char* why;
+  } cases[] = {{"", "proxy: closed the connection without an answer"},
+               {"HTTP/1.1 200 O", "proxy: closed the connection without an answer"},
+               {"SSH-2.0-OpenSSH\r\n\r\n", "proxy: "}};
+  for (const auto& [answer, why] : cases) {
+    RawListener listener;
+    std::optional<RawSocket> proxy;
+    Begin("target:1", Through(listener.address()));
+    const absl::Status status = EndWith(listener, proxy, [answer = answer](RawSocket& socket) {
+                                  ReceiveHead(socket);  // what is unread would turn the end into a reset
+                                  socket.Send(answer);
+                                  socket.Close();
+                                }).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+    EXPECT_TRUE(ToStd(status.message()).starts_with(why)) << status;
+  }
+}
+
+TEST_F(ConnectorTest, ABadProxyIsNamed) {
+  Begin("target:1", Through("nonsense:"));
+  EXPECT_EQ(End().status().code(), absl::StatusCode::kInvalidArgument);
+  const std::string nobody = NobodysAddress();
+  Begin("target:1", Through(nobody));
+  EXPECT_EQ(End().status(), absl::UnavailableError(StrCat("cannot connect to ", nobody, ": Connection refused")));
+}
+
+}  // namespace
+}  // namespace culvert::client

@@ -1,0 +1,257 @@
+#include "transport/server/connection.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <asio/co_spawn.hpp>
+#include <asio/io_context.hpp>
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "gtest/gtest.h"
+#include "tests/support/memory_stream/memory_stream.h"
+
+namespace culvert::server {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr std::string_view kGet = "GET /a HTTP/1.1\r\nHost: b\r\n\r\n";
+constexpr std::string_view kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+using namespace std::string_view_literals;
+constexpr std::string_view kEmptySettings = "\0\0\0\x04\0\0\0\0\0"sv;
+
+// Connections of one loop over memory streams; answers every request at once, or holds it.
+class ConnectionTest : public testing::Test, public http::Handler, public http::Receiver {
+ protected:
+  ~ConnectionTest() override {
+    client_.reset();
+    if (held_ != nullptr) std::exchange(held_, nullptr)->Release();
+    absl::Notification empty;
+    set_->Shutdown(milliseconds(0), empty);
+    Pump();
+    EXPECT_TRUE(empty.HasBeenNotified());
+    EXPECT_EQ(total_, 0u);
+  }
+
+  void OnRequest(http::Exchange& exchange, const http::RequestHead& head, bool) override {
+    seen_ += std::string(head.method) + " " + std::string(head.path) + " HTTP/" + std::to_string(exchange.http_major()) + "\n";
+    if (hold_) {
+      held_ = &exchange;
+      exchange.SetReceiver(this);
+      return;
+    }
+    exchange.SendHead({.status = 204, .fields = {}}, true);
+    exchange.Release();
+  }
+  void OnHead(const http::ResponseHead&, bool) override {}
+  void OnData(std::span<const uint8_t>, bool) override {}
+  void OnTrailers(std::span<const http::HeaderField>) override {}
+  void OnWritable() override {}
+  void OnClosed(const absl::Status& why, bool) override { closed_ = why; }
+
+  void Start() {
+    auto [client, server] = testing_support::MakeMemoryStreamPair(loop_);
+    client_ = std::move(client);
+    ++total_;
+    over_ = false;
+    asio::co_spawn(context_, Connection::Serve(*set_, std::move(server)), [this](std::exception_ptr error) {
+      EXPECT_EQ(error, nullptr);
+      over_ = true;
+    });
+    Pump();
+  }
+
+  void Pump() {
+    context_.restart();
+    context_.poll();
+  }
+  void PassTime(milliseconds time) {
+    now_ += time;
+    loop_.timers().RunDue(now_);
+    Pump();
+  }
+  void Send(std::string_view text) {
+    const iovec piece{const_cast<char*>(text.data()), text.size()};
+    ASSERT_EQ(client_->TryWrite({&piece, 1}).bytes, text.size());
+    Pump();
+  }
+  std::string Receive() {
+    std::string out;
+    for (;;) {
+      std::array<uint8_t, 4096> space;
+      const io::IoResult result = client_->TryRead(space);
+      if (result.kind == io::IoResult::Kind::kEnd) return out + "<end>";
+      if (result.kind != io::IoResult::Kind::kBytes) return out;
+      out.append(space.begin(), space.begin() + static_cast<ptrdiff_t>(result.bytes));
+      Pump();
+    }
+  }
+
+  asio::io_context context_{1};
+  EventLoop& loop_ = EventLoop::Of(context_);
+  io::Timer::Clock::time_point now_ = io::Timer::Clock::now();
+  Options options_;
+  std::atomic<size_t> total_{0};
+  std::optional<ConnectionSet> set_{std::in_place, loop_, *this, options_, total_};
+  std::unique_ptr<io::ByteStream> client_;
+  bool over_ = false;
+
+  std::string seen_;
+  bool hold_ = false;
+  http::Exchange* held_ = nullptr;
+  std::optional<absl::Status> closed_;
+};
+
+TEST_F(ConnectionTest, Http1InOnePieceOrByteByByte) {
+  for (const size_t piece : {kGet.size(), size_t{1}, size_t{5}}) {
+    Start();
+    for (size_t i = 0; i < kGet.size(); i += piece) Send(kGet.substr(i, piece));
+    EXPECT_EQ(Receive(), "HTTP/1.1 204 No Content\r\n\r\n");
+    EXPECT_EQ(std::exchange(seen_, ""), "GET /a HTTP/1\n");
+    client_->Close();
+    Pump();
+    EXPECT_TRUE(over_);
+  }
+}
+
+TEST_F(ConnectionTest, Http2InOnePieceOrByteByByte) {
+  const std::string hello = std::string(kPreface) + std::string(kEmptySettings);
+  for (const size_t piece : {hello.size(), size_t{1}, size_t{5}}) {
+    Start();
+    for (size_t i = 0; i < hello.size(); i += piece) Send(std::string_view(hello).substr(i, piece));
+    const std::string answer = Receive();
+    ASSERT_GE(answer.size(), 18u);
+    EXPECT_EQ(answer[3], '\x04');                                // its SETTINGS come first
+    EXPECT_NE(answer.find("\0\0\0\x04\x01\0\0\0\0"sv), std::string::npos);  // and it acknowledges ours
+    EXPECT_FALSE(over_);
+    client_->Close();
+    Pump();
+    EXPECT_TRUE(over_);
+  }
+}
+
+TEST_F(ConnectionTest, AMethodThatBeginsLikeThePrefaceIsHttp1) {
+  Start();
+  Send("PRIMARY ");
+  Send("/a HTTP/1.1\r\nHost: b\r\n\r\n");
+  EXPECT_EQ(seen_, "PRIMARY /a HTTP/1\n");
+}
+
+TEST_F(ConnectionTest, GarbageAndTlsAreClosedWithoutAWord) {
+  for (const std::string_view garbage : {"\0\0\0\0"sv, "\xff\xfe"sv, "\r\n\r\n"sv, "\x16\x03\x01\x02\x00\x01"sv}) {
+    Start();
+    Send(garbage);
+    EXPECT_EQ(Receive(), "<end>");
+    EXPECT_TRUE(over_);
+  }
+  EXPECT_EQ(total_, 0u);
+  EXPECT_EQ(seen_, "");
+}
+
+TEST_F(ConnectionTest, AClientThatLeavesBeforeItHasSaidAnythingIsForgotten) {
+  Start();
+  EXPECT_EQ(total_, 1u);
+  client_->Close();
+  Pump();
+  EXPECT_TRUE(over_);
+  EXPECT_EQ(total_, 0u);
+}
+
+TEST_F(ConnectionTest, AClientThatDoesNotSayWhatItSpeaksIsClosedAfterAWhile) {
+  options_.sniff_timeout = milliseconds(300);
+  for (const std::string_view begun : {""sv, "PRI * HTT"sv}) {
+    Start();
+    Send(begun.empty() ? "P"sv : begun);
+    PassTime(milliseconds(0));
+    EXPECT_FALSE(over_);
+    PassTime(seconds(1));
+    EXPECT_TRUE(over_);
+    EXPECT_EQ(Receive(), "<end>");
+    now_ = io::Timer::Clock::now();
+  }
+}
+
+TEST_F(ConnectionTest, TheSniffTimeoutEndsWithTheSniffing) {
+  Start();
+  Send("G");
+  EXPECT_FALSE(over_);
+  PassTime(options_.sniff_timeout - milliseconds(100));
+  Send(kGet.substr(1));
+  EXPECT_EQ(Receive(), "HTTP/1.1 204 No Content\r\n\r\n");
+  PassTime(seconds(1));
+  EXPECT_FALSE(over_);
+}
+
+TEST_F(ConnectionTest, ShutdownClosesWhoIsIdleAndWhoHasSaidNothing) {
+  for (const std::string_view said : {kGet, ""sv, "PRI"sv}) {
+    Start();
+    if (!said.empty()) Send(said);
+    Receive();
+    absl::Notification empty;
+    set_->Shutdown(seconds(10), empty);
+    Pump();
+    client_->Close();  // a lingering connection waits for its client
+    Pump();
+    EXPECT_TRUE(over_) << said;
+    EXPECT_TRUE(empty.HasBeenNotified());
+    set_.emplace(loop_, *this, options_, total_);
+  }
+}
+
+TEST_F(ConnectionTest, ShutdownLetsARequestEndWithinTheGrace) {
+  hold_ = true;
+  Start();
+  Send(kGet);
+  absl::Notification empty;
+  set_->Shutdown(seconds(10), empty);
+  Pump();
+  EXPECT_FALSE(empty.HasBeenNotified());
+  held_->SendHead({.status = 204, .fields = {}}, true);
+  std::exchange(held_, nullptr)->Release();
+  Pump();
+  EXPECT_EQ(Receive(), "HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n<end>");
+  client_->Close();
+  Pump();
+  EXPECT_TRUE(empty.HasBeenNotified());
+  EXPECT_FALSE(closed_.has_value());
+  set_.emplace(loop_, *this, options_, total_);
+}
+
+TEST_F(ConnectionTest, ShutdownClosesWhatIsLeftAfterTheGrace) {
+  hold_ = true;
+  Start();
+  Send(kGet);
+  absl::Notification empty;
+  set_->Shutdown(seconds(10), empty);
+  PassTime(seconds(9));
+  EXPECT_FALSE(empty.HasBeenNotified());
+  PassTime(seconds(2));
+  EXPECT_TRUE(empty.HasBeenNotified());
+  EXPECT_EQ(closed_, absl::UnavailableError("the server is shutting down"));
+  EXPECT_EQ(Receive(), "<end>");
+  set_.emplace(loop_, *this, options_, total_);
+}
+
+TEST_F(ConnectionTest, AConnectionThatComesAfterTheShutdownIsClosed) {
+  absl::Notification empty;
+  set_->Shutdown(seconds(10), empty);
+  EXPECT_TRUE(empty.HasBeenNotified());
+  std::array<int, 2> fds;
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds.data()), 0);
+  ++total_;
+  set_->Add(fds[0]);
+  char byte;
+  EXPECT_EQ(::read(fds[1], &byte, 1), 0);
+  ::close(fds[1]);
+  EXPECT_EQ(total_, 0u);
+  set_.emplace(loop_, *this, options_, total_);
+}
+
+}  // namespace
+}  // namespace culvert::server

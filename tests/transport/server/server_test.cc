@@ -1,0 +1,219 @@
+#include "transport/server/server.h"
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/synchronization/notification.h"
+#include "absl/time/time.h"
+#include "gtest/gtest.h"
+#include "tests/e2e/raw_peer.h"
+#include "transport/base/strings.h"
+#include "transport/http/service.h"
+
+namespace culvert::server {
+namespace {
+
+using e2e::RawSocket;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using namespace std::string_view_literals;
+
+constexpr std::string_view kGet = "GET /a HTTP/1.1\r\nHost: b\r\n\r\n";
+constexpr std::string_view kAnswer = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+
+// Says "ok"; to a POST not before its body has come.
+class Answering final : public http::Service {
+ public:
+  Task<void> Serve(http::Request& request, http::Response& response) override {
+    if (request.head().method == "POST") {
+      if (!begun.HasBeenNotified()) begun.Notify();
+      const absl::StatusOr<std::string> body = co_await request.ReadAll(100);
+      if (!body.ok()) {
+        if (!broken.HasBeenNotified()) broken.Notify();
+        co_return;
+      }
+    }
+    http::HeaderList fields;
+    fields.Add("content-length", "2");
+    response.SendHead(200, fields);
+    co_await response.Write("ok");
+  }
+
+  absl::Notification begun;
+  absl::Notification broken;
+};
+
+bool Came(const absl::Notification& notification) { return notification.WaitForNotificationWithTimeout(absl::Seconds(30)); }
+
+class ServerTest : public testing::Test {
+ protected:
+  void Start(const Options& options = {}, size_t loops = 2) {
+    threads_.emplace(loops);
+    std::vector<EventLoop*> all;
+    for (size_t i = 0; i < loops; ++i) all.push_back(&(*threads_)[i]);
+    server_.emplace(all, handler_, options);
+    address_ = Listen("127.0.0.1:0");
+  }
+  std::string Listen(std::string_view address) {
+    const absl::StatusOr<io::SocketAddress> bound = server_->Listen(*io::ParseAddress(address));
+    EXPECT_TRUE(bound.ok()) << bound.status();
+    return bound.ok() ? io::FormatAddress(*bound) : "";
+  }
+
+  static std::string Ask(RawSocket& socket) {
+    socket.Send(kGet);
+    return socket.Receive(kAnswer.size());
+  }
+  void ExpectServes() {
+    RawSocket socket = RawSocket::Connect(address_);
+    EXPECT_EQ(Ask(socket), kAnswer);
+  }
+
+  std::optional<EventLoopThreads> threads_;
+  Answering handler_;
+  std::optional<Server> server_;
+  std::string address_;
+};
+
+TEST_F(ServerTest, AnswersBothProtocolsByteByByte) {
+  Start();
+  RawSocket http1 = RawSocket::Connect(address_);
+  for (const char c : kGet) http1.Send({&c, 1});
+  EXPECT_EQ(http1.Receive(kAnswer.size()), kAnswer);
+
+  RawSocket http2 = RawSocket::Connect(address_);
+  const std::string get = e2e::Field(":method", "GET") + e2e::Field(":scheme", "http") + e2e::Field(":path", "/") + e2e::Field(":authority", "b");
+  const std::string hello = StrCat(e2e::kPreface, e2e::Frame(e2e::kSettings, 0, 0, ""),
+                                   e2e::Frame(e2e::kHeaders, e2e::kEndHeaders | e2e::kEndStream, 1, get));
+  for (const char c : hello) http2.Send({&c, 1});
+  const std::optional<e2e::ReceivedFrame> data = e2e::ReceiveFrame(http2, e2e::kData, 1);
+  ASSERT_TRUE(data.has_value());
+  EXPECT_EQ(data->payload, "ok");
+}
+
+TEST_F(ServerTest, ConnectionsAreSpreadOverTheLoops) {
+  Start({}, 3);
+  std::vector<RawSocket> sockets;
+  for (int i = 0; i < 9; ++i) {
+    sockets.push_back(RawSocket::Connect(address_));
+    EXPECT_EQ(Ask(sockets.back()), kAnswer);
+  }
+}
+
+TEST_F(ServerTest, GarbageIsClosedAndTheServerGoesOn) {
+  Start();
+  for (const std::string_view garbage : {"\0\0\0\0\0\0\0\0"sv, "\xff\xff\xff\xff"sv, "\x16\x03\x01\x00\x05\x01"sv}) {
+    RawSocket socket = RawSocket::Connect(address_);
+    socket.Send(garbage);
+    EXPECT_TRUE(socket.ReceiveEnd());
+  }
+  RawSocket almost = RawSocket::Connect(address_);
+  almost.Send("PRI * HTTP/2.0\r\n\r\nSM\r\n\rX");
+  EXPECT_TRUE(almost.ReceiveEnd());
+  ExpectServes();
+}
+
+TEST_F(ServerTest, ASlowSnifferIsClosed) {
+  Options options;
+  options.sniff_timeout = milliseconds(20);
+  Start(options);
+  RawSocket silent = RawSocket::Connect(address_);
+  RawSocket slow = RawSocket::Connect(address_);
+  slow.Send("PRI * HT");
+  EXPECT_TRUE(silent.ReceiveEnd());
+  EXPECT_TRUE(slow.ReceiveEnd());
+  ExpectServes();
+}
+
+TEST_F(ServerTest, AtTheLimitANewcomerWaitsForALeaver) {
+  Options options;
+  options.max_connections = 2;
+  Start(options);
+  RawSocket a = RawSocket::Connect(address_), b = RawSocket::Connect(address_);
+  EXPECT_EQ(Ask(a), kAnswer);
+  EXPECT_EQ(Ask(b), kAnswer);
+  RawSocket c = RawSocket::Connect(address_);  // in the kernel's backlog
+  c.Send(kGet);
+  EXPECT_EQ(Ask(a), kAnswer);
+  a.Close();
+  EXPECT_EQ(c.Receive(kAnswer.size()), kAnswer);
+}
+
+TEST_F(ServerTest, AClientThatAbortsIsForgotten) {
+  Options options;
+  options.max_connections = 1;
+  Start(options);
+  for (int i = 0; i < 5; ++i) {
+    RawSocket socket = RawSocket::Connect(address_);
+    EXPECT_EQ(Ask(socket), kAnswer);
+    socket.Abort();
+  }
+}
+
+TEST_F(ServerTest, SeveralAddresses) {
+  Start();
+  const std::string other = Listen("127.0.0.1:0");
+  EXPECT_NE(other, address_);
+  RawSocket socket = RawSocket::Connect(other);
+  EXPECT_EQ(Ask(socket), kAnswer);
+  ExpectServes();
+}
+
+TEST_F(ServerTest, APortThatIsTakenIsAnErrorAndTheServerGoesOn) {
+  Start();
+  EXPECT_EQ(server_->Listen(*io::ParseAddress(address_)).status(),
+            absl::UnavailableError(StrCat("cannot listen on ", address_, ": Address already in use")));
+  ExpectServes();
+}
+
+TEST_F(ServerTest, ShutdownWaitsForWhatIsUnderWay) {
+  Start();
+  RawSocket idle = RawSocket::Connect(address_), busy = RawSocket::Connect(address_);
+  EXPECT_EQ(Ask(idle), kAnswer);
+  busy.Send("POST /a HTTP/1.1\r\nHost: b\r\nContent-Length: 5\r\n\r\n12");
+  ASSERT_TRUE(Came(handler_.begun));
+  std::thread shutdown([this] { server_->Shutdown(seconds(30)); });
+  EXPECT_TRUE(idle.ReceiveEnd());
+  idle.Close();
+  busy.Send("345");
+  const std::string answer = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok";
+  EXPECT_EQ(busy.Receive(answer.size()), answer);
+  EXPECT_TRUE(busy.ReceiveEnd());
+  busy.Close();
+  shutdown.join();
+  EXPECT_FALSE(handler_.broken.HasBeenNotified());
+}
+
+TEST_F(ServerTest, ShutdownClosesWhatIsLeftAfterTheGrace) {
+  Start();
+  RawSocket busy = RawSocket::Connect(address_);
+  busy.Send("POST /a HTTP/1.1\r\nHost: b\r\nContent-Length: 5\r\n\r\n12");
+  ASSERT_TRUE(Came(handler_.begun));
+  server_->Shutdown(milliseconds(20));
+  EXPECT_TRUE(handler_.broken.HasBeenNotified() || Came(handler_.broken));
+  EXPECT_TRUE(busy.ReceiveEnd());
+  server_->Shutdown(milliseconds(0));  // does nothing more
+}
+
+TEST_F(ServerTest, TheDestructorEndsEverything) {
+  Start();
+  RawSocket silent = RawSocket::Connect(address_), busy = RawSocket::Connect(address_);
+  busy.Send("POST /a HTTP/1.1\r\nHost: b\r\nContent-Length: 5\r\n\r\n12");
+  ASSERT_TRUE(Came(handler_.begun));
+  server_.reset();
+  EXPECT_TRUE(silent.ReceiveEnd());
+  EXPECT_TRUE(busy.ReceiveEnd());
+}
+
+TEST_F(ServerTest, AServerThatNeverListenedShutsDown) {
+  threads_.emplace(1);
+  server_.emplace(std::vector<EventLoop*>{&(*threads_)[0]}, handler_, Options());
+  server_->Shutdown(seconds(30));
+}
+
+}  // namespace
+}  // namespace culvert::server
