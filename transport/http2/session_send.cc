@@ -71,14 +71,19 @@ void Session::TraceOutput() {
     const auto* data = static_cast<const uint8_t*>(pieces[i].iov_base);
     bytes.insert(bytes.end(), data, data + pieces[i].iov_len);
   }
-  if (bytes.size() <= traced_) return;
-  std::span<const uint8_t> fresh = std::span<const uint8_t>(bytes).subspan(traced_);
-  traced_ = bytes.size();
-  if (fresh.size() >= frame::kConnectionPreface.size() &&
-      std::memcmp(fresh.data(), frame::kConnectionPreface.data(), frame::kConnectionPreface.size()) == 0) {
+  std::span<const uint8_t> fresh = std::span<const uint8_t>(bytes).subspan(std::min(traced_, bytes.size()));
+  const auto* preface = frame::kConnectionPreface.data();
+  if (fresh.size() >= frame::kConnectionPreface.size() && std::memcmp(fresh.data(), preface, frame::kConnectionPreface.size()) == 0) {
     fresh = fresh.subspan(frame::kConnectionPreface.size());
+    traced_ += frame::kConnectionPreface.size();
   }
-  base::LogLine(StrCat(peer_, " > ", frame::DescribeBytes(fresh)));
+  while (fresh.size() >= frame::kFrameHeaderSize) {
+    const size_t length = frame::kFrameHeaderSize + (size_t{fresh[0]} << 16 | size_t{fresh[1]} << 8 | fresh[2]);
+    if (length > fresh.size()) return;  // the rest of it comes with the next write
+    base::LogLine(StrCat(peer_, " > ", frame::DescribeBytes(fresh.first(length))));
+    fresh = fresh.subspan(length);
+    traced_ += length;
+  }
 }
 
 void Session::Flush() {
@@ -197,7 +202,7 @@ void Session::MakeReady(Stream& stream) {
 
 // Those who were refused room, in the order they asked, until there is none again.
 void Session::NotifyWritable() {
-  while (!closed_ && HasRoom() && send_window_.available() > 0) {
+  while (!closed_ && HasRoom() && send_window_.available() > 0 && ready_.empty()) {
     Stream* stream = waiting_.PopFront();
     if (stream == nullptr) return;
     if (!stream->queue_empty()) continue;  // comes back when its queue has gone out
