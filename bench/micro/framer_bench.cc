@@ -5,7 +5,7 @@
 // of a socket and is part of the time: it is what bytes_per_second of the large DATA frames is made of. Counters:
 // time/frame, bytes per second as on the wire, heap allocations per frame (0 with reuse, in steady state).
 //
-//   bazel run --config=opt //bench/micro:framer_bench -- --benchmark_repetitions=5 --benchmark_report_aggregates_only
+//   bazel run --config=opt //bench/micro:framer_bench -- --benchmark_repetitions=5 --benchmark_report_aggregates_only=true
 
 #include <algorithm>
 #include <cstring>

@@ -5,7 +5,7 @@
 // (table:0: literals and Huffman every time). `token:1` adds a bearer token of 256 bytes, which never enters the table. Counters: bytes
 // of the block on the wire, heap allocations per block.
 //
-//   bazel run --config=opt //bench/micro:hpack_bench -- --benchmark_repetitions=5 --benchmark_report_aggregates_only
+//   bazel run --config=opt //bench/micro:hpack_bench -- --benchmark_repetitions=5 --benchmark_report_aggregates_only=true
 
 #include <algorithm>
 #include <cstdint>

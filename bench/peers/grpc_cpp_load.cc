@@ -33,6 +33,7 @@
 #include "grpc/testing/benchmark_service.grpc.pb.h"
 
 ABSL_FLAG(std::string, api, "async", "async or callback");
+ABSL_FLAG(bool, deadlock_checks, false, "let Debian's debug build of Abseil look for deadlocks at every lock, as it does by default");
 
 namespace culvert::bench {
 namespace {
@@ -434,6 +435,7 @@ class GrpcCppGenerator final : public Generator {
  public:
   static absl::StatusOr<std::unique_ptr<Generator>> Make(const Workload& work) {
     const std::string api = absl::GetFlag(FLAGS_api);
+    if (!absl::GetFlag(FLAGS_deadlock_checks)) absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
     if (api != "async" && api != "callback") return absl::InvalidArgumentError("--api is async or callback");
     return std::make_unique<GrpcCppGenerator>(work, api == "async");
   }

@@ -20,11 +20,13 @@
 #include "absl/flags/flag.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/synchronization/mutex.h"
 #include "bench/payload.h"
 #include "bench/serve.h"
 #include "grpc/testing/benchmark_service.grpc.pb.h"
 
 ABSL_FLAG(std::string, mode, "callback", "callback, async or sync");
+ABSL_FLAG(bool, deadlock_checks, false, "let Debian's debug build of Abseil look for deadlocks at every lock, as it does by default");
 
 namespace culvert::bench {
 namespace {
@@ -470,6 +472,7 @@ std::unique_ptr<Mode> MakeMode(const std::string& name, int threads) {
 
 int ServerMain(int argc, char** argv) {
   const Serving serving(argc, argv);
+  if (!absl::GetFlag(FLAGS_deadlock_checks)) absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   const std::unique_ptr<Mode> mode = MakeMode(absl::GetFlag(FLAGS_mode), serving.threads());
   if (mode == nullptr) {
     absl::FPrintF(stderr, "server: --mode is one of callback, async, sync\n");

@@ -71,14 +71,14 @@ Task<int> CallAllKinds(Stub stub, std::thread::id home) {
   co_return good;
 }
 
-// Runs `task` on `context`, from this thread, to its end. A connection on that context is left as it is then: suspended.
+// Runs `task` on `context`, from this thread: to its end when `stop`, otherwise until the context is out of work.
 template <class T>
-T RunOn(asio::io_context& context, Task<T> task) {
+T RunOn(asio::io_context& context, Task<T> task, bool stop) {
   std::optional<T> result;
   asio::co_spawn(context, std::move(task), [&](std::exception_ptr thrown, T value) {
     EXPECT_EQ(thrown, nullptr);
     result = std::move(value);
-    context.stop();
+    if (stop) context.stop();
   });
   context.run();
   EXPECT_TRUE(result.has_value()) << "the context ran out of work while a call was under way";
@@ -92,15 +92,18 @@ TEST(Tokens, CoAwaitOnAForeignContextThatIsTheChannels) {
   {
     const absl::StatusOr<std::shared_ptr<Channel>> channel = Channel::Create(EventLoop::Of(context), loopback.address(), Impatient());
     ASSERT_TRUE(channel.ok());
-    EXPECT_EQ(RunOn(context, CallAllKinds(Stub(*channel), std::this_thread::get_id())), 4);
+    EXPECT_EQ(RunOn(context, CallAllKinds(Stub(*channel), std::this_thread::get_id()), true), 4);
+    // The channel's connection is left as it is: suspended on a context that nobody runs any more.
   }
 }
 
 TEST(Tokens, CoAwaitOnAForeignContextWithAChannelElsewhere) {
   interop::TestService service;
   Loopback loopback(service);
-  asio::io_context context(1);
-  EXPECT_EQ(RunOn(context, CallAllKinds(loopback.stub(), std::this_thread::get_id())), 4);
+  for (int i = 0; i < 20; ++i) {
+    asio::io_context context(1);
+    EXPECT_EQ(RunOn(context, CallAllKinds(loopback.stub(), std::this_thread::get_id()), false), 4);
+  }
 }
 
 TEST(Tokens, CoAwaitOnTheChannelsOwnLoop) {

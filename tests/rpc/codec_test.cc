@@ -144,14 +144,16 @@ TEST_F(CodecTest, AnEndWithinAPrefixIsAnError) {
 TEST_F(CodecTest, AMessageBeyondTheLimitIsRefusedAtItsPrefix) {
   const std::string frame = Enveloped(std::string(200, 'x')).substr(0, 6);
   EXPECT_EQ(Read(Enveloped("fits") + frame), "[fits]error");
-  EXPECT_EQ(input_.error(), absl::ResourceExhaustedError("message of 203 bytes is larger than the limit of 100"));
+  EXPECT_EQ(input_.error(),
+            absl::ResourceExhaustedError("message of 203 bytes is larger than the limit of 100"));
   EXPECT_EQ(consumed_, Enveloped("fits").size() + frame.size());  // all of it is paid back
   EXPECT_EQ(ReadAll(), "error");
 }
 
 TEST_F(CodecTest, BytesThatAreNoMessageAreAnError) {
   EXPECT_EQ(Read(std::string("\0\0\0\0\2\xff\xff", 7)), "error");
-  EXPECT_EQ(input_.error(), absl::InternalError("message of 2 bytes is not a valid google.protobuf.StringValue"));
+  EXPECT_EQ(input_.error(),
+            absl::InternalError("message of 2 bytes is not a valid google.protobuf.StringValue"));
 }
 
 TEST_F(CodecTest, CompressedMessagesWereNotAgreedOn) {
@@ -196,7 +198,8 @@ TEST_F(SendMessageTest, IsQueuedOtherwise) {
 
 TEST_F(SendMessageTest, IsRefusedBeyondTheLimit) {
   const Text large = MakeText(std::string(99, 'x'));  // 101 bytes
-  const absl::Status refused = absl::ResourceExhaustedError("message of 101 bytes to be sent, the limit is 100");
+  const absl::Status refused =
+      absl::ResourceExhaustedError("message of 101 bytes to be sent, the limit is 100");
   EXPECT_EQ(SendMessage(exchange_, large, true, 100), refused);
   EXPECT_EQ(SerializeMessage(large, 100).status(), refused);
   EXPECT_EQ(exchange_.TakeLog(), "");

@@ -1,8 +1,9 @@
 #ifndef CULVERT_TESTS_RPC_FAKE_EXCHANGE_H_
 #define CULVERT_TESTS_RPC_FAKE_EXCHANGE_H_
 
-// An exchange without a connection: writes down what is sent on it, a line each ("head 200 {a=b} end", "data in place hello",
-// "data queued hello", "trailers {grpc-status=0}", "reset CANCELLED", "release"), and lets the test be the peer.
+// An exchange without a connection: writes down what is sent on it, a line each ("head 200 {a=b} end", "data
+// in place hello", "data queued hello", "trailers {grpc-status=0}", "reset CANCELLED", "release"), and lets
+// the test be the peer.
 //
 // Data is shown as the text of the google.protobuf.StringValue in its envelope.
 
@@ -51,8 +52,8 @@ class FakeExchange final : public http::Exchange {
     receiver = nullptr;
   }
   void SendHead(const http::ResponseHead& head, bool end) override {
-    Note(StrCat("head ", head.status, head.fields.empty() ? "" : " ", testing_support::DescribeFields(head.fields),
-                end ? " end" : ""));
+    Note(StrCat("head ", head.status, head.fields.empty() ? "" : " ",
+                testing_support::DescribeFields(head.fields), end ? " end" : ""));
   }
   uint8_t* TrySendInPlace(size_t n, bool end) override {
     if (!room) return nullptr;

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -22,8 +23,11 @@ absl::Status Failed(std::string_view what, const SocketAddress& address, int err
   return absl::UnavailableError(StrCat(what, " ", FormatAddress(address), ": ", std::strerror(error)));
 }
 
-// Whether nobody listens behind a Unix path any more.
+// Whether the path is a socket that nobody listens on any more. (Connecting to a plain file is refused just the same.)
 bool IsStale(const SocketAddress& address) {
+  struct stat file {};
+  const auto* un = reinterpret_cast<const sockaddr_un*>(&address.storage);
+  if (::lstat(un->sun_path, &file) != 0 || !S_ISSOCK(file.st_mode)) return false;
   const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0) return false;
   const bool stale = ::connect(fd, address.get(), address.size) != 0 && errno == ECONNREFUSED;

@@ -3,8 +3,8 @@
 
 // What a peer says, written down like a transcript, and what it is told, read back as one.
 //
-//   FrameScript peer;                          // one per connection: the HPACK table goes on from call to call
-//   Send(peer.ClientPreface().Settings({}).Headers(1, {{":method", "GET"}, ...}, kEndStream).Bytes());
+//   FrameScript peer;                          // one per connection: the HPACK table goes on from call to
+//   call Send(peer.ClientPreface().Settings({}).Headers(1, {{":method", "GET"}, ...}, kEndStream).Bytes());
 //   FrameTranscript heard;
 //   EXPECT_EQ(heard.Read(Receive()), "SETTINGS ACK\nHEADERS stream=1 END_STREAM END_HEADERS :status=200\n");
 //
@@ -60,8 +60,8 @@ class FrameScript {
   io::WriteBuffer out_{pool_};
 };
 
-// Reads frames through a framer of its own: one line each as frame::Describe puts it, without the length where only the length of an
-// encoding would be told (everywhere but in DATA).
+// Reads frames through a framer of its own: one line each as frame::Describe puts it, without the length
+// where only the length of an encoding would be told (everywhere but in DATA).
 class FrameTranscript {
  public:
   enum class From { kClient, kServer };

@@ -4,12 +4,13 @@
 // A receiver and a handler that write down what they are told, and that do what a test hangs into them.
 //
 //   RecordingHandler handler;
-//   handler.on_request = [](RecordingReceiver& request) { request.exchange->SendHead({200, {}}, true); request.Release(); };
+//   handler.on_request = [](RecordingReceiver& request) { request.exchange->SendHead({200, {}}, true);
+//   request.Release(); };
 //   ...
 //   EXPECT_EQ(handler.at(0).log, "POST /a.B/C\ndata abc end\n");
 //
-// The log of a receiver: "head 200 end", "data abc end", "trailers {a=b}", "writable", "closed CANCELLED: why (unprocessed)", a
-// line each. What comes in an order that Receiver forbids is a test failure.
+// The log of a receiver: "head 200 end", "data abc end", "trailers {a=b}", "writable", "closed CANCELLED: why
+// (unprocessed)", a line each. What comes in an order that Receiver forbids is a test failure.
 
 #include <functional>
 #include <memory>
@@ -38,7 +39,7 @@ class RecordingReceiver final : public http::Receiver {
   http::Exchange* exchange = nullptr;
   std::string log;
   std::string body;
-  bool ended = false;   // by the peer
+  bool ended = false;  // by the peer
   bool closed = false;
   bool released = false;
 

@@ -219,17 +219,6 @@ TEST_F(ConnectorTest, AProxysAnswerMayComeInPieces) {
   EXPECT_TRUE(End().ok());
 }
 
-TEST_F(ConnectorTest, InterimAnswersArePassedOver) {
-  RawListener listener;
-  Begin("target:1", Through(listener.address()));
-  Pump();
-  RawSocket proxy = listener.Accept();
-  proxy.Send("HTTP/1.1 103 Early Hints\r\n\r\n");
-  Pump();
-  proxy.Send("HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 200 OK\r\n\r\n");
-  EXPECT_TRUE(End().ok());
-}
-
 TEST_F(ConnectorTest, BytesOfTheTunnelThatComeWithTheAnswerAreKept) {
   RawListener listener;
   Begin("target:1", Through(listener.address()));

@@ -27,7 +27,8 @@ TEST(ErrorsTest, WhatAPeersErrorCodeMeans) {
       {ErrorCode::kHttp11Required, StatusCode::kUnknown},
       {static_cast<ErrorCode>(0x1234), StatusCode::kUnknown},
   };
-  for (const auto& [code, meaning] : table) EXPECT_EQ(ToStatusCode(code), meaning) << frame::ErrorCodeName(code);
+  for (const auto& [code, meaning] : table)
+    EXPECT_EQ(ToStatusCode(code), meaning) << frame::ErrorCodeName(code);
 }
 
 TEST(ErrorsTest, HowWeTellAPeerThatAStreamIsGivenUp) {

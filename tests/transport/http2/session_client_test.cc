@@ -57,9 +57,11 @@ TEST_F(ClientTest, AServerThatSpeaksHttp1IsNamed) {
   Receive();
   Open("/");
   EXPECT_TRUE(SendBytes("HTTP/1.1 400 Bad Request\r\n\r\n"));
-  EXPECT_EQ(Receive(), Request(1, "/") +
-                           "GOAWAY last=0 FRAME_SIZE_ERROR debug=frame of 4740180 bytes exceeds 16384; the bytes look like "
-                           "an HTTP/1.1 response\n<end>\n");
+  EXPECT_EQ(
+      Receive(),
+      Request(1, "/") +
+          "GOAWAY last=0 FRAME_SIZE_ERROR debug=frame of 4740180 bytes exceeds 16384; the bytes look like "
+          "an HTTP/1.1 response\n<end>\n");
 }
 
 TEST_F(ClientTest, AServerWithoutSettingsIsGivenUp) {
@@ -83,8 +85,9 @@ TEST_F(ClientTest, AServerMayNotEnablePush) {
 TEST_F(ClientTest, PushPromiseIsRefused) {
   Connect();
   RecordingReceiver& call = Open("/");
-  EXPECT_EQ(Exchange(peer_.PushPromise(1, 2, kGet)),
-            Request(1, "/") + "GOAWAY last=0 PROTOCOL_ERROR debug=PUSH_PROMISE although push is disabled\n<end>\n");
+  EXPECT_EQ(
+      Exchange(peer_.PushPromise(1, 2, kGet)),
+      Request(1, "/") + "GOAWAY last=0 PROTOCOL_ERROR debug=PUSH_PROMISE although push is disabled\n<end>\n");
   EXPECT_EQ(call.log, "closed INTERNAL: PUSH_PROMISE although push is disabled\n");
 }
 
@@ -98,7 +101,9 @@ TEST_F(ClientTest, AskedWithBodyAndAnsweredWithBodyAndTrailers) {
   EXPECT_EQ(Receive(), Request(1, "/a.B/C", false) +
                            "DATA stream=1 len=8 data=question\n"
                            "DATA stream=1 len=0 END_STREAM\n");
-  EXPECT_EQ(Exchange(peer_.Headers(1, {{":status", "200"}, {"x", "y"}}).Data(1, "answer").Headers(1, {{"grpc-status", "0"}}, kEndStream)),
+  EXPECT_EQ(Exchange(peer_.Headers(1, {{":status", "200"}, {"x", "y"}})
+                         .Data(1, "answer")
+                         .Headers(1, {{"grpc-status", "0"}}, kEndStream)),
             "");
   EXPECT_EQ(call.log, "head 200 {x=y}\ndata answer\ntrailers {grpc-status=0}\n");
   Release(call);
@@ -109,7 +114,8 @@ TEST_F(ClientTest, AskedWithBodyAndAnsweredWithBodyAndTrailers) {
 TEST_F(ClientTest, TrailersOnly) {
   Connect();
   RecordingReceiver& call = Open("/");
-  EXPECT_EQ(Exchange(peer_.Headers(1, {{":status", "200"}, {"grpc-status", "12"}}, kEndStream)), Request(1, "/"));
+  EXPECT_EQ(Exchange(peer_.Headers(1, {{":status", "200"}, {"grpc-status", "12"}}, kEndStream)),
+            Request(1, "/"));
   EXPECT_EQ(call.log, "head 200 {grpc-status=12} end\n");
 }
 
@@ -127,8 +133,10 @@ TEST_F(ClientTest, RequestTrailers) {
 TEST_F(ClientTest, InterimResponsesAreSwallowed) {
   Connect();
   RecordingReceiver& call = Open("/", false);
-  EXPECT_EQ(Exchange(peer_.Headers(1, {{":status", "100"}}).Headers(1, {{":status", "103"}}).Headers(1, kStatus200)),
-            Request(1, "/", false));
+  EXPECT_EQ(
+      Exchange(
+          peer_.Headers(1, {{":status", "100"}}).Headers(1, {{":status", "103"}}).Headers(1, kStatus200)),
+      Request(1, "/", false));
   EXPECT_EQ(call.log, "head 200\n");
 }
 
@@ -143,10 +151,13 @@ TEST_F(ClientTest, MalformedResponsesResetTheirStream) {
   const std::pair<std::string, std::function<void(FrameScript&)>> table[] = {
       {"response without :status as its first field", [](FrameScript& s) { s.Headers(1, {{"x", "y"}}); }},
       {":status is not three digits", [](FrameScript& s) { s.Headers(1, {{":status", "20"}}); }},
-      {"interim response that ends the stream, or 101", [](FrameScript& s) { s.Headers(1, {{":status", "101"}}); }},
-      {"interim response that ends the stream, or 101", [](FrameScript& s) { s.Headers(1, {{":status", "100"}}, kEndStream); }},
+      {"interim response that ends the stream, or 101",
+       [](FrameScript& s) { s.Headers(1, {{":status", "101"}}); }},
+      {"interim response that ends the stream, or 101",
+       [](FrameScript& s) { s.Headers(1, {{":status", "100"}}, kEndStream); }},
       {"DATA before HEADERS", [](FrameScript& s) { s.Data(1, "x"); }},
-      {"content-length is not a number", [](FrameScript& s) { s.Headers(1, {{":status", "200"}, {"content-length", "x"}}); }},
+      {"content-length is not a number",
+       [](FrameScript& s) { s.Headers(1, {{":status", "200"}, {"content-length", "x"}}); }},
       {"content-length without a body",
        [](FrameScript& s) { s.Headers(1, {{":status", "200"}, {"content-length", "1"}}, kEndStream); }},
   };
@@ -165,7 +176,8 @@ TEST_F(ClientTest, AResponseWhoseHeaderListIsTooLargeIsReset) {
   Connect({.max_header_list_size = 500});
   RecordingReceiver& call = Open("/");
   const std::string value(500, 'x');
-  EXPECT_EQ(Exchange(peer_.Headers(1, {{":status", "200"}, {"x", value}})), Request(1, "/") + "RST_STREAM stream=1 PROTOCOL_ERROR\n");
+  EXPECT_EQ(Exchange(peer_.Headers(1, {{":status", "200"}, {"x", value}})),
+            Request(1, "/") + "RST_STREAM stream=1 PROTOCOL_ERROR\n");
   EXPECT_EQ(call.log, "closed INTERNAL: header list exceeds 500 bytes or 256 fields\n");
 }
 
@@ -204,7 +216,8 @@ TEST_F(ClientTest, CallsBeyondTheServersLimitWaitTheirTurn) {
   // A stream is over for the server when it is over on the wire, released or not.
   EXPECT_EQ(Exchange(peer_.Headers(1, kStatus200, kEndStream)), Request(5, "/3"));
   EXPECT_EQ(first.log, "head 200 end\n");
-  EXPECT_EQ(Exchange(peer_.RstStream(3, ErrorCode::kCancel)), Request(7, "/4", false) + "DATA stream=7 len=6 END_STREAM data=queued\n");
+  EXPECT_EQ(Exchange(peer_.RstStream(3, ErrorCode::kCancel)),
+            Request(7, "/4", false) + "DATA stream=7 len=6 END_STREAM data=queued\n");
   EXPECT_EQ(fourth.log, "");
 }
 
@@ -220,7 +233,8 @@ TEST_F(ClientTest, AWaitingCallSendsWhatWasQueuedWithIt) {
   SendTrailers(both, {{"sum", "3"}});
   EXPECT_EQ(Receive(), "");
   EXPECT_EQ(Exchange(peer_.Settings({{SettingId::kMaxConcurrentStreams, 3}})),
-            "SETTINGS ACK\n" + Request(1, "/body", false) + Request(3, "/trailers", false) + Request(5, "/both", false) +
+            "SETTINGS ACK\n" + Request(1, "/body", false) + Request(3, "/trailers", false) +
+                Request(5, "/both", false) +
                 "DATA stream=1 len=3 data=abc\n"
                 "HEADERS stream=3 END_STREAM END_HEADERS sum=0\n"
                 "DATA stream=5 len=3 data=xyz\n"
@@ -238,7 +252,8 @@ TEST_F(ClientTest, AWaitingCallIsCancelledWithoutATrace) {
   SendData(reset, "dropped");
   Release(reset);
   Release(released);
-  EXPECT_EQ(Exchange(peer_.Settings({{SettingId::kMaxConcurrentStreams, 10}})), "SETTINGS ACK\n" + Request(1, "/stays"));
+  EXPECT_EQ(Exchange(peer_.Settings({{SettingId::kMaxConcurrentStreams, 10}})),
+            "SETTINGS ACK\n" + Request(1, "/stays"));
   EXPECT_EQ(reset.log + released.log + stays.log, "");
   EXPECT_EQ(session()->stream_count(), 1u);
 }
@@ -273,7 +288,8 @@ TEST_F(ClientTest, AResetCallMayStillBeHeld) {
   Connect();
   RecordingReceiver& call = Open("/");
   Reset(call, StatusCode::kDeadlineExceeded);
-  EXPECT_EQ(Exchange(peer_.Headers(1, kStatus200).Data(1, "late", kEndStream)), Request(1, "/") + "RST_STREAM stream=1 CANCEL\n");
+  EXPECT_EQ(Exchange(peer_.Headers(1, kStatus200).Data(1, "late", kEndStream)),
+            Request(1, "/") + "RST_STREAM stream=1 CANCEL\n");
   EXPECT_EQ(call.log, "");
   EXPECT_EQ(session()->stream_count(), 1u);
 }
@@ -296,7 +312,8 @@ TEST_F(ClientTest, ManyCallsMayBeCancelledWhileTheirAnswersAreInFlight) {
 TEST_F(ClientTest, AServerThatHasAnsweredMayNotWantTheRestOfTheRequest) {
   Connect();
   RecordingReceiver& call = Open("/", false);
-  EXPECT_EQ(Exchange(peer_.Headers(1, kStatus200, kEndStream).RstStream(1, ErrorCode::kNoError)), Request(1, "/", false));
+  EXPECT_EQ(Exchange(peer_.Headers(1, kStatus200, kEndStream).RstStream(1, ErrorCode::kNoError)),
+            Request(1, "/", false));
   EXPECT_EQ(call.log, "head 200 end\nclosed INTERNAL: stream reset by the peer: NO_ERROR (0)\n");
   SendData(call, "not needed", true);
   EXPECT_EQ(Receive(), "");
@@ -464,16 +481,19 @@ TEST_F(ClientTest, AReceiverReleasesAnotherWhenItIsToldOfTheGoAway) {
     first.Release();
     second.Release();
   };
-  EXPECT_EQ(Exchange(peer_.GoAway(0, ErrorCode::kInternalError)),
-            Request(1, "/1") + Request(3, "/2") + "RST_STREAM stream=3 CANCEL\nGOAWAY last=0 NO_ERROR\n<end>\n");
+  EXPECT_EQ(
+      Exchange(peer_.GoAway(0, ErrorCode::kInternalError)),
+      Request(1, "/1") + Request(3, "/2") + "RST_STREAM stream=3 CANCEL\nGOAWAY last=0 NO_ERROR\n<end>\n");
   EXPECT_EQ(second.log, "");
 }
 
 TEST_F(ClientTest, TheOwnerClosesTheSessionWhenItBecomesUnusable) {
   Connect();
   RecordingReceiver& call = Open("/");
-  session()->set_on_unusable([&](const absl::Status&) { session()->Close(absl::UnavailableError("enough")); });
-  EXPECT_EQ(Exchange(peer_.GoAway(1, ErrorCode::kNoError)), Request(1, "/") + "GOAWAY last=0 NO_ERROR\n<end>\n");
+  session()->set_on_unusable(
+      [&](const absl::Status&) { session()->Close(absl::UnavailableError("enough")); });
+  EXPECT_EQ(Exchange(peer_.GoAway(1, ErrorCode::kNoError)),
+            Request(1, "/") + "GOAWAY last=0 NO_ERROR\n<end>\n");
   EXPECT_EQ(call.log, "closed UNAVAILABLE: enough\n");
 }
 

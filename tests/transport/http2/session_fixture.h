@@ -1,8 +1,8 @@
 #ifndef CULVERT_TESTS_TRANSPORT_HTTP2_SESSION_FIXTURE_H_
 #define CULVERT_TESTS_TRANSPORT_HTTP2_SESSION_FIXTURE_H_
 
-// A session over a memory stream, its peer in the test's hands: the peer's frames are written as a FrameScript and what the session
-// sends is compared as a transcript. Time stands still but for PassTime.
+// A session over a memory stream, its peer in the test's hands: the peer's frames are written as a
+// FrameScript and what the session sends is compared as a transcript. Time stands still but for PassTime.
 
 #include <array>
 #include <asio/co_spawn.hpp>
@@ -64,7 +64,8 @@ class SessionTest : public testing::Test {
     auto [peer, ours] = testing_support::MakeMemoryStreamPair(loop_, stream_options);
     peer_stream_ = std::move(peer);
     heard_.emplace(role == Role::kClient ? FrameTranscript::From::kClient : FrameTranscript::From::kServer);
-    auto session = Session::Create(role, std::move(ours), options, role == Role::kServer ? &handler_ : nullptr);
+    auto session =
+        Session::Create(role, std::move(ours), options, role == Role::kServer ? &handler_ : nullptr);
     weak_ = session;
     asio::co_spawn(context_, session->Run(session), [this](std::exception_ptr error) {
       EXPECT_EQ(error, nullptr);
@@ -100,7 +101,8 @@ class SessionTest : public testing::Test {
     OnLoop([this] { loop_.timers().RunDue(now_); });
   }
 
-  // What the script has gathered, as fast as the session takes it; false, and the rest is lost, when it stops taking.
+  // What the script has gathered, as fast as the session takes it; false, and the rest is lost, when it stops
+  // taking.
   bool Send(FrameScript& script) { return SendBytes(script.Bytes()); }
   bool SendBytes(std::string_view bytes) {
     while (!bytes.empty()) {

@@ -87,7 +87,8 @@ TEST_F(FlowTest, AShrunkWindowBecomesNegativeAndMustBeRefilled) {
   EXPECT_EQ(Exchange(peer_.Settings({{SettingId::kInitialWindowSize, 4}})), "SETTINGS ACK\n");  // -6
   EXPECT_EQ(Exchange(peer_.WindowUpdate(1, 6)), "");
   EXPECT_EQ(Exchange(peer_.WindowUpdate(1, 1)), "DATA stream=1 len=1 data=a\n");
-  EXPECT_EQ(Exchange(peer_.Settings({{SettingId::kInitialWindowSize, 6}})), "SETTINGS ACK\nDATA stream=1 len=2 data=bc\n");
+  EXPECT_EQ(Exchange(peer_.Settings({{SettingId::kInitialWindowSize, 6}})),
+            "SETTINGS ACK\nDATA stream=1 len=2 data=bc\n");
 }
 
 TEST_F(FlowTest, AnEndWithoutDataNeedsNoWindow) {
@@ -113,30 +114,35 @@ TEST_F(FlowTest, TrailersFollowQueuedData) {
 TEST_F(FlowTest, AWindowThatOverflowsIsAnErrorOfItsScope) {
   Serve(1);
   EXPECT_EQ(Exchange(peer_.WindowUpdate(1, 0x7fffffff)), "RST_STREAM stream=1 FLOW_CONTROL_ERROR\n");
-  EXPECT_EQ(request(0).log, "GET / end\nclosed INTERNAL: WINDOW_UPDATE makes the stream's window exceed 2^31-1\n");
+  EXPECT_EQ(request(0).log,
+            "GET / end\nclosed INTERNAL: WINDOW_UPDATE makes the stream's window exceed 2^31-1\n");
   EXPECT_EQ(Exchange(peer_.WindowUpdate(0, 0x7fffffff)),
-            "GOAWAY last=1 FLOW_CONTROL_ERROR debug=WINDOW_UPDATE makes the connection\\'s window exceed 2^31-1\n<end>\n");
+            "GOAWAY last=1 FLOW_CONTROL_ERROR debug=WINDOW_UPDATE makes the connection\\'s window exceed "
+            "2^31-1\n<end>\n");
 }
 
 // 6.9.2
 TEST_F(FlowTest, SettingsThatOverflowAStreamsWindowEndTheConnection) {
   Serve(1);
-  EXPECT_EQ(Exchange(peer_.WindowUpdate(1, 0x7fffffff - 65535).Settings({{SettingId::kInitialWindowSize, 65536}})),
-            "GOAWAY last=1 FLOW_CONTROL_ERROR debug=INITIAL_WINDOW_SIZE makes a stream\\'s window exceed 2^31-1\n<end>\n");
+  EXPECT_EQ(
+      Exchange(peer_.WindowUpdate(1, 0x7fffffff - 65535).Settings({{SettingId::kInitialWindowSize, 65536}})),
+      "GOAWAY last=1 FLOW_CONTROL_ERROR debug=INITIAL_WINDOW_SIZE makes a stream\\'s window exceed "
+      "2^31-1\n<end>\n");
 }
 
 // 6.9
 TEST_F(FlowTest, AnIncrementOfZeroIsAnErrorOfItsScope) {
   Serve(1);
   EXPECT_EQ(Exchange(peer_.WindowUpdate(1, 0)), "RST_STREAM stream=1 PROTOCOL_ERROR\n");
-  EXPECT_EQ(Exchange(peer_.WindowUpdate(0, 0)), "GOAWAY last=1 PROTOCOL_ERROR debug=WINDOW_UPDATE with increment 0\n<end>\n");
+  EXPECT_EQ(Exchange(peer_.WindowUpdate(0, 0)),
+            "GOAWAY last=1 PROTOCOL_ERROR debug=WINDOW_UPDATE with increment 0\n<end>\n");
 }
 
 TEST_F(FlowTest, InPlaceOnlyWhenAllOfItMayGoOutNow) {
   Serve(2, {{SettingId::kInitialWindowSize, 8}});
   EXPECT_FALSE(TrySendInPlace(request(0), "123456789"));  // beyond the window
   EXPECT_TRUE(TrySendInPlace(request(0), "1234"));
-  SendData(request(0), "567890");  // waits for the window
+  SendData(request(0), "567890");                 // waits for the window
   EXPECT_FALSE(TrySendInPlace(request(0), "x"));  // behind what waits
   EXPECT_TRUE(TrySendInPlace(request(1), "12345678", true));
   EXPECT_FALSE(TrySendInPlace(request(1), "x"));  // ended
@@ -185,6 +191,22 @@ TEST_F(FlowTest, OnWritableIsOwedToWhoFoundTheConnectionFull) {
   EXPECT_EQ(request(0).log + request(1).log, "");
   EXPECT_EQ(Exchange(peer_.WindowUpdate(0, 2)), "");
   EXPECT_EQ(request(0).log + request(1).log, "writable\nwritable\n");
+}
+
+TEST_F(FlowTest, NobodyIsToldOfRoomWhileOthersWaitTheirTurn) {
+  Serve(2, {{SettingId::kInitialWindowSize, 1000000}}, {}, {.capacity = 2000});
+  EXPECT_TRUE(Send(peer_.WindowUpdate(0, 1000000)));
+  RecordingReceiver& second = request(1);
+  int told = 0;
+  second.on_writable = [&] {
+    if (++told < 10) second.exchange->TrySendInPlace(3, false);
+  };
+  SendData(request(0), std::string(50000, 'x'));  // fills the socket
+  SendData(request(0), "waits its turn");
+  EXPECT_FALSE(TrySendInPlace(second, "abc"));
+  EXPECT_EQ(told, 0);
+  EXPECT_EQ(DataFrames(Receive()), "1:16384 1:16384 1:16384 1:848 1:14 3:3");
+  EXPECT_EQ(told, 1);
 }
 
 // A receiver that writes its next message from within OnWritable, as a streaming handler does.
@@ -263,8 +285,10 @@ TEST_F(FlowTest, AfterTheEndNoCreditIsGivenToAStream) {
 
 TEST_F(FlowTest, AStreamsWindowIsEnforced) {
   RecordingReceiver& upload = Upload({.initial_window = 10000}, false);
-  EXPECT_EQ(Exchange(peer_.Data(1, std::string(10000, 'x')).Data(1, "y")), "RST_STREAM stream=1 FLOW_CONTROL_ERROR\n");
-  EXPECT_EQ(upload.log, "POST /\ndata of 10000\nclosed INTERNAL: DATA of 1 bytes exceeds the stream's window\n");
+  EXPECT_EQ(Exchange(peer_.Data(1, std::string(10000, 'x')).Data(1, "y")),
+            "RST_STREAM stream=1 FLOW_CONTROL_ERROR\n");
+  EXPECT_EQ(upload.log,
+            "POST /\ndata of 10000\nclosed INTERNAL: DATA of 1 bytes exceeds the stream's window\n");
 }
 
 // 6.5.3: a client may not know of a smaller window than the default before it has acknowledged our SETTINGS.
@@ -282,13 +306,15 @@ TEST_F(FlowTest, TheConnectionsWindowIsEnforced) {
   RecordingReceiver& upload = Upload({.connection_window = 65535, .parked_budget = 0}, false);
   for (int i = 0; i < 3; ++i) peer_.Data(1, std::string(16384, 'x'));
   EXPECT_EQ(Exchange(peer_.Data(1, std::string(16384, 'x'))),
-            "GOAWAY last=1 FLOW_CONTROL_ERROR debug=DATA of 16384 bytes exceeds the connection\\'s window\n<end>\n");
+            "GOAWAY last=1 FLOW_CONTROL_ERROR debug=DATA of 16384 bytes exceeds the connection\\'s "
+            "window\n<end>\n");
   EXPECT_TRUE(upload.closed);
 }
 
 TEST_F(FlowTest, PaddingIsCreditedAtOnce) {
   RecordingReceiver& upload = Upload({.initial_window = 1000, .connection_window = 65535}, false);
-  EXPECT_EQ(Exchange(peer_.SettingsAck().PaddedData(1, "x", 255).PaddedData(1, "x", 255)), "WINDOW_UPDATE stream=1 increment=512\n");
+  EXPECT_EQ(Exchange(peer_.SettingsAck().PaddedData(1, "x", 255).PaddedData(1, "x", 255)),
+            "WINDOW_UPDATE stream=1 increment=512\n");
   EXPECT_EQ(upload.log, "POST /\ndata x\ndata x\n");
 }
 
@@ -328,7 +354,8 @@ TEST_F(FlowTest, AnUploadOfManyWindowsArrivesWhole) {
     const std::string answer = Exchange(peer_.Data(1, std::string(n, 'x')));
     sent += n;
     window -= n;
-    if (const size_t at = answer.find("stream=1 increment="); at != answer.npos) window += std::stoul(answer.substr(at + 19));
+    if (const size_t at = answer.find("stream=1 increment="); at != answer.npos)
+      window += std::stoul(answer.substr(at + 19));
   }
   EXPECT_EQ(request(0).body.size(), 500000u);
 }

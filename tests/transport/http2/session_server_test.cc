@@ -1,4 +1,5 @@
-// A server's session: what it answers to what a client does. RFC 9113 sections are named where a test holds the session to one.
+// A server's session: what it answers to what a client does. RFC 9113 sections are named where a test holds
+// the session to one.
 
 #include "tests/transport/http2/session_fixture.h"
 
@@ -52,9 +53,10 @@ TEST_F(ServerTest, RefusesAnythingButThePreface) {
   Start(Role::kServer);
   Receive();
   EXPECT_TRUE(SendBytes("GET / HTTP/1.1\r\n"));
-  EXPECT_EQ(Receive(),
-            "GOAWAY last=0 PROTOCOL_ERROR debug=not an HTTP/2 connection preface; the bytes look like an HTTP/1.1 "
-            "request\n<end>\n");
+  EXPECT_EQ(
+      Receive(),
+      "GOAWAY last=0 PROTOCOL_ERROR debug=not an HTTP/2 connection preface; the bytes look like an HTTP/1.1 "
+      "request\n<end>\n");
 }
 
 // 3.4
@@ -91,9 +93,11 @@ TEST_F(ServerTest, APeerThatHasSaidItsSettingsMayBeIdleForEver) {
 
 TEST_F(ServerTest, AcknowledgesEverySettings) {
   Connect();
-  EXPECT_EQ(Exchange(peer_.Settings({}).Settings({{SettingId::kHeaderTableSize, 0}})), "SETTINGS ACK\nSETTINGS ACK\n");
+  EXPECT_EQ(Exchange(peer_.Settings({}).Settings({{SettingId::kHeaderTableSize, 0}})),
+            "SETTINGS ACK\nSETTINGS ACK\n");
   AnswerAll();
-  EXPECT_EQ(Exchange(peer_.Headers(1, kGet, kEndStream)), "HEADERS stream=1 END_STREAM END_HEADERS :status=200\n");
+  EXPECT_EQ(Exchange(peer_.Headers(1, kGet, kEndStream)),
+            "HEADERS stream=1 END_STREAM END_HEADERS :status=200\n");
 }
 
 TEST_F(ServerTest, UnknownSettingsAndFramesAreIgnored) {
@@ -108,8 +112,9 @@ TEST_F(ServerTest, UnknownSettingsAndFramesAreIgnored) {
 // 6.5.2, 6.9.2
 TEST_F(ServerTest, AWindowBeyondItsLargestSizeIsAConnectionError) {
   Connect();
-  EXPECT_EQ(Exchange(peer_.Settings({{SettingId::kInitialWindowSize, 0x80000000u}})),
-            "GOAWAY last=0 FLOW_CONTROL_ERROR debug=INITIAL_WINDOW_SIZE of 2147483648 exceeds 2^31-1\n<end>\n");
+  EXPECT_EQ(
+      Exchange(peer_.Settings({{SettingId::kInitialWindowSize, 0x80000000u}})),
+      "GOAWAY last=0 FLOW_CONTROL_ERROR debug=INITIAL_WINDOW_SIZE of 2147483648 exceeds 2^31-1\n<end>\n");
 }
 
 TEST_F(ServerTest, TheSameByteByByte) {
@@ -118,14 +123,17 @@ TEST_F(ServerTest, TheSameByteByByte) {
   EXPECT_EQ(request(0).body, "hello");
   SendHead(request(0));
   SendData(request(0), "world", true);
-  EXPECT_EQ(Receive(), "HEADERS stream=1 END_HEADERS :status=200\nDATA stream=1 len=5 END_STREAM data=world\n");
+  EXPECT_EQ(Receive(),
+            "HEADERS stream=1 END_HEADERS :status=200\nDATA stream=1 len=5 END_STREAM data=world\n");
 }
 
 // --- requests and responses ---
 
 TEST_F(ServerTest, ServesARequestWithBodyAndTrailers) {
   Connect();
-  EXPECT_EQ(Exchange(peer_.Headers(1, kPost).Data(1, "abc").Data(1, "").Headers(1, {{"sum", "6"}}, kEndStream)), "");
+  EXPECT_EQ(
+      Exchange(peer_.Headers(1, kPost).Data(1, "abc").Data(1, "").Headers(1, {{"sum", "6"}}, kEndStream)),
+      "");
   EXPECT_EQ(request(0).log, "POST /\ndata abc\ndata\ntrailers {sum=6}\n");
   OnLoop([&] {
     http::Exchange& exchange = *request(0).exchange;
@@ -182,22 +190,27 @@ TEST_F(ServerTest, AnIdleConnectionHoldsNoBlock) {
 TEST_F(ServerTest, AMalformedHeadResetsItsStreamAlone) {
   Connect();
   AnswerAll();
-  EXPECT_EQ(Exchange(peer_.Headers(1, {{":method", "GET"}, {":path", "/"}}, kEndStream)
-                         .Headers(3, {{":method", "GET"}, {":scheme", "http"}, {":path", "/"}, {"Upper", "x"}}, kEndStream)
-                         .Headers(5, {{":method", "GET"}, {":scheme", "http"}, {":path", "/"}, {"te", "gzip"}}, kEndStream)
-                         .Headers(7, {{"x", "y"}, {":method", "GET"}, {":scheme", "http"}, {":path", "/"}}, kEndStream)
-                         .Headers(9, kGet, kEndStream)),
-            "RST_STREAM stream=1 PROTOCOL_ERROR\n"
-            "RST_STREAM stream=3 PROTOCOL_ERROR\n"
-            "RST_STREAM stream=5 PROTOCOL_ERROR\n"
-            "RST_STREAM stream=7 PROTOCOL_ERROR\n"
-            "HEADERS stream=9 END_STREAM END_HEADERS :status=200\n");
+  EXPECT_EQ(
+      Exchange(
+          peer_.Headers(1, {{":method", "GET"}, {":path", "/"}}, kEndStream)
+              .Headers(3, {{":method", "GET"}, {":scheme", "http"}, {":path", "/"}, {"Upper", "x"}},
+                       kEndStream)
+              .Headers(5, {{":method", "GET"}, {":scheme", "http"}, {":path", "/"}, {"te", "gzip"}},
+                       kEndStream)
+              .Headers(7, {{"x", "y"}, {":method", "GET"}, {":scheme", "http"}, {":path", "/"}}, kEndStream)
+              .Headers(9, kGet, kEndStream)),
+      "RST_STREAM stream=1 PROTOCOL_ERROR\n"
+      "RST_STREAM stream=3 PROTOCOL_ERROR\n"
+      "RST_STREAM stream=5 PROTOCOL_ERROR\n"
+      "RST_STREAM stream=7 PROTOCOL_ERROR\n"
+      "HEADERS stream=9 END_STREAM END_HEADERS :status=200\n");
   EXPECT_EQ(handler_.requests.size(), 1u);
 }
 
 TEST_F(ServerTest, TrailersMustEndTheStream) {
   Connect();
-  EXPECT_EQ(Exchange(peer_.Headers(1, kPost).Headers(1, {{"a", "b"}})), "RST_STREAM stream=1 PROTOCOL_ERROR\n");
+  EXPECT_EQ(Exchange(peer_.Headers(1, kPost).Headers(1, {{"a", "b"}})),
+            "RST_STREAM stream=1 PROTOCOL_ERROR\n");
   EXPECT_EQ(request(0).log, "POST /\nclosed INTERNAL: trailers without END_STREAM\n");
 }
 
@@ -217,7 +230,8 @@ TEST_F(ServerTest, ContentLengthMustAgreeWithTheBody) {
   };
   EXPECT_EQ(Exchange(peer_.Headers(1, post("3")).Data(1, "abc", kEndStream)), "");
   EXPECT_EQ(Exchange(peer_.Headers(3, post("3")).Data(3, "abcd")), "RST_STREAM stream=3 PROTOCOL_ERROR\n");
-  EXPECT_EQ(Exchange(peer_.Headers(5, post("3")).Data(5, "ab", kEndStream)), "RST_STREAM stream=5 PROTOCOL_ERROR\n");
+  EXPECT_EQ(Exchange(peer_.Headers(5, post("3")).Data(5, "ab", kEndStream)),
+            "RST_STREAM stream=5 PROTOCOL_ERROR\n");
   EXPECT_EQ(Exchange(peer_.Headers(7, post("3")).Data(7, "ab").Headers(7, {{"a", "b"}}, kEndStream)),
             "RST_STREAM stream=7 PROTOCOL_ERROR\n");
   EXPECT_EQ(Exchange(peer_.Headers(9, post("3"), kEndStream)), "RST_STREAM stream=9 PROTOCOL_ERROR\n");
@@ -232,11 +246,13 @@ TEST_F(ServerTest, AHeaderListThatIsTooLargeIsAnsweredWith431) {
   Fields large = kGet;
   const std::string value(500, 'x');
   large.push_back({"x", value});
-  EXPECT_EQ(Exchange(peer_.Headers(1, large, kEndStream)), "HEADERS stream=1 END_STREAM END_HEADERS :status=431\n");
+  EXPECT_EQ(Exchange(peer_.Headers(1, large, kEndStream)),
+            "HEADERS stream=1 END_STREAM END_HEADERS :status=431\n");
   EXPECT_EQ(Exchange(peer_.Headers(3, large)),
             "HEADERS stream=3 END_STREAM END_HEADERS :status=431\nRST_STREAM stream=3 NO_ERROR\n");
   // The table of the compression is in step all the same.
-  EXPECT_EQ(Exchange(peer_.Headers(5, kGet, kEndStream)), "HEADERS stream=5 END_STREAM END_HEADERS :status=200\n");
+  EXPECT_EQ(Exchange(peer_.Headers(5, kGet, kEndStream)),
+            "HEADERS stream=5 END_STREAM END_HEADERS :status=200\n");
   EXPECT_EQ(session()->stream_count(), 0u);
 }
 
@@ -246,27 +262,31 @@ TEST_F(ServerTest, ALongHeadComesInContinuations) {
   Fields fields = kGet;
   const std::string value(100, 'x');
   fields.push_back({"x", value});
-  EXPECT_EQ(Exchange(peer_.Headers(1, fields, kEndStream, 30)), "HEADERS stream=1 END_STREAM END_HEADERS :status=200\n");
+  EXPECT_EQ(Exchange(peer_.Headers(1, fields, kEndStream, 30)),
+            "HEADERS stream=1 END_STREAM END_HEADERS :status=200\n");
 }
 
 // 6.10
 TEST_F(ServerTest, NothingMayInterruptAHeaderBlock) {
   Connect();
-  EXPECT_EQ(Exchange(peer_.Raw(FrameType::kHeaders, 0, 1, "").Ping("12345678")),
-            "GOAWAY last=0 PROTOCOL_ERROR debug=PING on stream 0 within the header block of stream 1\n<end>\n");
+  EXPECT_EQ(
+      Exchange(peer_.Raw(FrameType::kHeaders, 0, 1, "").Ping("12345678")),
+      "GOAWAY last=0 PROTOCOL_ERROR debug=PING on stream 0 within the header block of stream 1\n<end>\n");
 }
 
 TEST_F(ServerTest, AContinuationFloodIsCutOff) {
   Connect();
   peer_.Raw(FrameType::kHeaders, 0, 1, "");
   for (int i = 0; i < 100; ++i) peer_.Raw(FrameType::kContinuation, 0, 1, "");
-  EXPECT_EQ(Exchange(peer_),
-            "GOAWAY last=0 ENHANCE_YOUR_CALM debug=more than 8 CONTINUATION frames in one header block\n<end>\n");
+  EXPECT_EQ(
+      Exchange(peer_),
+      "GOAWAY last=0 ENHANCE_YOUR_CALM debug=more than 8 CONTINUATION frames in one header block\n<end>\n");
 }
 
 TEST_F(ServerTest, ABrokenHeaderBlockEndsTheConnection) {
   Connect();
-  EXPECT_EQ(Exchange(peer_.Raw(FrameType::kHeaders, frame::flags::kEndHeaders, 1, "\xff\xff\xff\xff\xff\xff")).substr(0, 32),
+  EXPECT_EQ(Exchange(peer_.Raw(FrameType::kHeaders, frame::flags::kEndHeaders, 1, "\xff\xff\xff\xff\xff\xff"))
+                .substr(0, 32),
             "GOAWAY last=0 COMPRESSION_ERROR ");
 }
 
@@ -284,7 +304,8 @@ TEST_F(ServerTest, FramesOnAnIdleStreamEndTheConnection) {
     Connect();
     return Exchange(script);
   };
-  EXPECT_EQ(goaway_to(FrameScript().Data(1, "x")), "GOAWAY last=0 PROTOCOL_ERROR debug=DATA on an idle stream\n<end>\n");
+  EXPECT_EQ(goaway_to(FrameScript().Data(1, "x")),
+            "GOAWAY last=0 PROTOCOL_ERROR debug=DATA on an idle stream\n<end>\n");
   EXPECT_EQ(goaway_to(FrameScript().RstStream(1, ErrorCode::kCancel)),
             "GOAWAY last=0 PROTOCOL_ERROR debug=RST_STREAM on an idle stream\n<end>\n");
   EXPECT_EQ(goaway_to(FrameScript().WindowUpdate(1, 1)),
@@ -296,7 +317,8 @@ TEST_F(ServerTest, FramesOnAnIdleStreamEndTheConnection) {
 TEST_F(ServerTest, AStreamIdentifierIsUsedOnceAndOnlyRisesInOrder) {
   Connect();
   AnswerAll();
-  EXPECT_EQ(Exchange(peer_.Headers(5, kGet, kEndStream)), "HEADERS stream=5 END_STREAM END_HEADERS :status=200\n");
+  EXPECT_EQ(Exchange(peer_.Headers(5, kGet, kEndStream)),
+            "HEADERS stream=5 END_STREAM END_HEADERS :status=200\n");
   EXPECT_EQ(Exchange(peer_.Headers(3, kGet, kEndStream)),
             "GOAWAY last=5 STREAM_CLOSED debug=HEADERS on a closed stream\n<end>\n");
 }
@@ -324,10 +346,11 @@ TEST_F(ServerTest, WhatWasInFlightForAStreamThatWeResetIsDropped) {
 
 TEST_F(ServerTest, DataForStreamsLongForgottenIsNoFlood) {
   Connect();
-  handler_.on_request = [](RecordingReceiver& request) {  // ends each call early, as a handler that fails does
-    request.exchange->SendHead({200, {}}, true);
-    request.Release();
-  };
+  handler_.on_request =
+      [](RecordingReceiver& request) {  // ends each call early, as a handler that fails does
+        request.exchange->SendHead({200, {}}, true);
+        request.Release();
+      };
   constexpr frame::StreamId kStreams = 3000;
   for (frame::StreamId i = 0; i < kStreams; ++i) peer_.Headers(2 * i + 1, kPost);
   EXPECT_TRUE(Send(peer_));
@@ -344,7 +367,8 @@ TEST_F(ServerTest, StreamErrorsOfTheFramerResetTheirStream) {
   Connect();
   EXPECT_EQ(Exchange(peer_.Headers(1, kPost).WindowUpdate(1, 0)), "RST_STREAM stream=1 PROTOCOL_ERROR\n");
   EXPECT_EQ(request(0).log, "POST /\nclosed INTERNAL: WINDOW_UPDATE with increment 0\n");
-  EXPECT_EQ(Exchange(peer_.Headers(3, kPost).Priority(3, {.depends_on = 3})), "RST_STREAM stream=3 PROTOCOL_ERROR\n");
+  EXPECT_EQ(Exchange(peer_.Headers(3, kPost).Priority(3, {.depends_on = 3})),
+            "RST_STREAM stream=3 PROTOCOL_ERROR\n");
 }
 
 TEST_F(ServerTest, PushPromiseIsRefused) {
@@ -369,14 +393,17 @@ TEST_F(ServerTest, AStreamCountsUntilItsHandlerHasReleasedIt) {
   EXPECT_EQ(Exchange(peer_.Headers(3, kGet, kEndStream)), "RST_STREAM stream=3 REFUSED_STREAM\n");
   Release(request(0));
   AnswerAll();
-  EXPECT_EQ(Exchange(peer_.Headers(5, kGet, kEndStream)), "HEADERS stream=5 END_STREAM END_HEADERS :status=200\n");
+  EXPECT_EQ(Exchange(peer_.Headers(5, kGet, kEndStream)),
+            "HEADERS stream=5 END_STREAM END_HEADERS :status=200\n");
 }
 
 // --- RST_STREAM ---
 
 TEST_F(ServerTest, AResetReachesTheReceiverOnce) {
   Connect();
-  EXPECT_EQ(Exchange(peer_.Headers(1, kPost).RstStream(1, ErrorCode::kCancel).RstStream(1, ErrorCode::kCancel)), "");
+  EXPECT_EQ(
+      Exchange(peer_.Headers(1, kPost).RstStream(1, ErrorCode::kCancel).RstStream(1, ErrorCode::kCancel)),
+      "");
   EXPECT_EQ(request(0).log, "POST /\nclosed CANCELLED: stream reset by the peer: CANCEL (8)\n");
   // What is sent to a stream that is over is dropped.
   SendHead(request(0));
@@ -457,7 +484,8 @@ TEST_F(ServerTest, DrainsInTwoStepsAndClosesWhenTheLastStreamIsDone) {
   EXPECT_EQ(Receive(), "HEADERS stream=1 END_STREAM END_HEADERS :status=200\n");
   SendHead(request(1), true);
   Release(request(1));
-  EXPECT_EQ(Receive(), "HEADERS stream=3 END_STREAM END_HEADERS :status=200\nGOAWAY last=3 NO_ERROR\n<end>\n");
+  EXPECT_EQ(Receive(),
+            "HEADERS stream=3 END_STREAM END_HEADERS :status=200\nGOAWAY last=3 NO_ERROR\n<end>\n");
 }
 
 // 6.8: the last stream is never raised again, and what concerns later ones is ignored.
@@ -467,11 +495,14 @@ TEST_F(ServerTest, StreamsAfterTheSecondGoAwayAreIgnored) {
   OnLoop([&] { session()->Drain(); });
   EXPECT_TRUE(Send(peer_.Ping("draining", true)));
   Receive();
-  EXPECT_EQ(Exchange(peer_.Headers(3, kPost).Data(3, "x").WindowUpdate(3, 1).Headers(3, {{"a", "b"}}, kEndStream)), "");
+  EXPECT_EQ(
+      Exchange(peer_.Headers(3, kPost).Data(3, "x").WindowUpdate(3, 1).Headers(3, {{"a", "b"}}, kEndStream)),
+      "");
   EXPECT_EQ(handler_.requests.size(), 1u);
   SendHead(request(0), true);
   Release(request(0));
-  EXPECT_EQ(Receive(), "HEADERS stream=1 END_STREAM END_HEADERS :status=200\nGOAWAY last=1 NO_ERROR\n<end>\n");
+  EXPECT_EQ(Receive(),
+            "HEADERS stream=1 END_STREAM END_HEADERS :status=200\nGOAWAY last=1 NO_ERROR\n<end>\n");
 }
 
 TEST_F(ServerTest, AnIdleConnectionDrainsWithARoundTrip) {
@@ -543,7 +574,8 @@ TEST_F(ServerTest, ThePeerVanishes) {
 TEST_F(ServerTest, TheConnectionLastsUntilItsLastStreamIsReleased) {
   Connect();
   EXPECT_TRUE(Send(peer_.Headers(1, kPost).Headers(3, kPost)));
-  EXPECT_EQ(Exchange(peer_.Raw(FrameType::kWindowUpdate, 0, 0, "1")), "GOAWAY last=3 FRAME_SIZE_ERROR debug=WINDOW_UPDATE of 1 bytes\n<end>\n");
+  EXPECT_EQ(Exchange(peer_.Raw(FrameType::kWindowUpdate, 0, 0, "1")),
+            "GOAWAY last=3 FRAME_SIZE_ERROR debug=WINDOW_UPDATE of 1 bytes\n<end>\n");
   peer_stream_.reset();
   Pump();
   Release(request(0));
@@ -635,7 +667,9 @@ TEST_F(ServerTest, AWriteTimeoutCountsFromTheLastByteTaken) {
     text += heard_->Read({reinterpret_cast<const char*>(space.data()), read.bytes});
     Pump();
   }
-  EXPECT_EQ(text, "HEADERS stream=1 END_HEADERS :status=200\nDATA stream=1 len=5000 END_STREAM data=xxxxxxxxxxxxxxxx...\n");
+  EXPECT_EQ(text,
+            "HEADERS stream=1 END_HEADERS :status=200\nDATA stream=1 len=5000 END_STREAM "
+            "data=xxxxxxxxxxxxxxxx...\n");
   PassTime(seconds(100));
   EXPECT_FALSE(closed());
 }
@@ -647,7 +681,9 @@ TEST_F(ServerTest, AWriteThatWasBlockedBeforeTheSettingsCameIsTimedToo) {
   EXPECT_TRUE(Send(peer_.Settings({})));
   PassTime(milliseconds(30100));
   EXPECT_TRUE(closed());
-  EXPECT_EQ(Receive(), "SETTINGS MAX_CONCURRENT_STREAMS=1000 INITIAL_WINDOW_SIZE=262144 MAX_HEADER_LIST_SIZE=65536\n<end>\n");
+  EXPECT_EQ(
+      Receive(),
+      "SETTINGS MAX_CONCURRENT_STREAMS=1000 INITIAL_WINDOW_SIZE=262144 MAX_HEADER_LIST_SIZE=65536\n<end>\n");
 }
 
 // --- floods ---
@@ -670,7 +706,8 @@ TEST_F(ServerTest, StreamsThatThePeerMakesUsResetCountAsWell) {
   handler_.on_request = [](RecordingReceiver& request) {
     request.on_closed = [&request] { request.Release(); };
   };
-  for (frame::StreamId i = 0; i < 3000; ++i) peer_.Headers(2 * i + 1, kGet, kEndStream).WindowUpdate(2 * i + 1, 0);
+  for (frame::StreamId i = 0; i < 3000; ++i)
+    peer_.Headers(2 * i + 1, kGet, kEndStream).WindowUpdate(2 * i + 1, 0);
   Send(peer_);
   EXPECT_NE(Receive().find(" ENHANCE_YOUR_CALM debug=too many reset streams\n<end>\n"), std::string::npos);
   EXPECT_GT(handler_.requests.size(), 2000u);
@@ -698,10 +735,15 @@ TEST_F(ServerTest, AReceiverReleasesFromWithinEachCallback) {
   handler_.on_request = [](RecordingReceiver& request) {
     request.on_data = request.on_trailers = request.on_closed = [&request] { request.Release(); };
   };
-  EXPECT_EQ(Exchange(peer_.Headers(1, kPost).Data(1, "abc").Data(1, "def")
-                         .Headers(3, kPost).Data(3, "abc", kEndStream)
-                         .Headers(5, kPost).Headers(5, {{"a", "b"}}, kEndStream)
-                         .Headers(7, kPost).RstStream(7, ErrorCode::kCancel)),
+  EXPECT_EQ(Exchange(peer_.Headers(1, kPost)
+                         .Data(1, "abc")
+                         .Data(1, "def")
+                         .Headers(3, kPost)
+                         .Data(3, "abc", kEndStream)
+                         .Headers(5, kPost)
+                         .Headers(5, {{"a", "b"}}, kEndStream)
+                         .Headers(7, kPost)
+                         .RstStream(7, ErrorCode::kCancel)),
             "RST_STREAM stream=1 CANCEL\n"
             "RST_STREAM stream=3 CANCEL\n"
             "RST_STREAM stream=5 CANCEL\n");
@@ -716,7 +758,8 @@ TEST_F(ServerTest, AReceiverReleasesWhenThereIsRoomAgain) {
   EXPECT_TRUE(Send(peer_.Headers(1, kGet, kEndStream)));
   SendHead(request(0));
   EXPECT_FALSE(TrySendInPlace(request(0), "abc"));
-  EXPECT_EQ(Exchange(peer_.WindowUpdate(1, 1)), "HEADERS stream=1 END_HEADERS :status=200\nRST_STREAM stream=1 CANCEL\n");
+  EXPECT_EQ(Exchange(peer_.WindowUpdate(1, 1)),
+            "HEADERS stream=1 END_HEADERS :status=200\nRST_STREAM stream=1 CANCEL\n");
 }
 
 TEST_F(ServerTest, AReceiverResetsFromWithinItsCallback) {
@@ -724,7 +767,8 @@ TEST_F(ServerTest, AReceiverResetsFromWithinItsCallback) {
   handler_.on_request = [](RecordingReceiver& request) {
     request.on_data = [&request] { request.exchange->Reset(StatusCode::kResourceExhausted); };
   };
-  EXPECT_EQ(Exchange(peer_.Headers(1, kPost).Data(1, "abc").Data(1, "def")), "RST_STREAM stream=1 ENHANCE_YOUR_CALM\n");
+  EXPECT_EQ(Exchange(peer_.Headers(1, kPost).Data(1, "abc").Data(1, "def")),
+            "RST_STREAM stream=1 ENHANCE_YOUR_CALM\n");
   EXPECT_EQ(request(0).log, "POST /\ndata abc\n");
 }
 
@@ -737,7 +781,8 @@ TEST_F(ServerTest, AReceiverReleasesAllOthersWhenTheConnectionCloses) {
   };
   handler_.on_request = [&](RecordingReceiver& request) { request.on_closed = release_all; };
   EXPECT_TRUE(Send(peer_.Headers(1, kPost).Headers(3, kPost).Headers(5, kPost)));
-  EXPECT_EQ(Exchange(peer_.Raw(FrameType::kPing, 0, 0, "short")), "GOAWAY last=5 FRAME_SIZE_ERROR debug=PING of 5 bytes\n<end>\n");
+  EXPECT_EQ(Exchange(peer_.Raw(FrameType::kPing, 0, 0, "short")),
+            "GOAWAY last=5 FRAME_SIZE_ERROR debug=PING of 5 bytes\n<end>\n");
   EXPECT_EQ(request(0).log, "POST /\nclosed INTERNAL: PING of 5 bytes\n");
   EXPECT_EQ(request(1).log, "POST /\n");
 }
@@ -747,7 +792,8 @@ TEST_F(ServerTest, AReceiverClosesTheConnectionFromWithinItsCallback) {
   handler_.on_request = [this](RecordingReceiver& request) {
     request.on_data = [this] { session()->Close(absl::UnavailableError("enough")); };
   };
-  EXPECT_EQ(Exchange(peer_.Headers(1, kPost).Data(1, "abc").Data(1, "def")), "GOAWAY last=1 NO_ERROR\n<end>\n");
+  EXPECT_EQ(Exchange(peer_.Headers(1, kPost).Data(1, "abc").Data(1, "def")),
+            "GOAWAY last=1 NO_ERROR\n<end>\n");
   EXPECT_EQ(request(0).log, "POST /\ndata abc\nclosed UNAVAILABLE: enough\n");
 }
 
