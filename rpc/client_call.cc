@@ -23,7 +23,9 @@ void ClientContext::Cancel() {
 namespace rpc {
 
 ClientCall::ClientCall(std::shared_ptr<Channel> channel, std::string_view path, ClientContext& context)
-    : channel_(std::move(channel)),
+    : loop_(channel->loop()),
+      max_send_bytes_(channel->options().max_send_bytes),
+      channel_(std::move(channel)),
       path_(path),
       deadline_(context.deadline_),
       wait_for_ready_(context.wait_for_ready_),
@@ -39,7 +41,7 @@ ClientCall::ClientCall(std::shared_ptr<Channel> channel, std::string_view path, 
 ClientCall::~ClientCall() = default;
 
 void ClientCall::ForgetContext() {
-  absl::MutexLock lock(&mutex_);
+  const std::lock_guard lock(mutex_);
   context_ = nullptr;
 }
 
@@ -51,7 +53,7 @@ void ClientCall::StartUnary(base::Ref<ClientCall> call, const google::protobuf::
     call->in_initiation_ = false;
     return;
   }
-  absl::StatusOr<io::SharedBytes> bytes = SerializeMessage(request, call->channel_->options().max_send_bytes);
+  absl::StatusOr<io::SharedBytes> bytes = SerializeMessage(request, call->max_send_bytes());
   call->loop().Post([call, bytes = std::move(bytes)]() mutable {
     call->Begin();
     if (!bytes.ok()) return call->Fail(bytes.status());
@@ -89,7 +91,7 @@ void ClientCall::OnSession() {
   }
   http::HeaderList metadata;
   {
-    absl::MutexLock lock(&mutex_);
+    const std::lock_guard lock(mutex_);
     if (context_ != nullptr) {
       if (!context_->metadata_.empty()) context_->metadata_.AppendTo(metadata);
       context_->peer_ = connection.peer();
@@ -115,7 +117,7 @@ void ClientCall::OnNoSession(const absl::Status& why) {
 
 void ClientCall::Send(const google::protobuf::MessageLite& message, bool end) {
   if (over_) return;
-  const size_t max_bytes = channel_->options().max_send_bytes;
+  const size_t max_bytes = max_send_bytes();
   if (exchange_ != nullptr) {
     if (const absl::Status sent = SendMessage(*exchange_, message, end, max_bytes); !sent.ok()) Fail(sent);
     return;
@@ -166,7 +168,7 @@ void ClientCall::OnData(std::span<const uint8_t> bytes, bool end) {
 void ClientCall::OnTrailers(std::span<const http::HeaderField> trailers) { FinishFromTrailers(trailers); }
 
 absl::Status ClientCall::Keep(Metadata ClientContext::*which, std::span<const http::HeaderField> fields) {
-  absl::MutexLock lock(&mutex_);
+  const std::lock_guard lock(mutex_);
   return context_ == nullptr ? absl::OkStatus() : (context_->*which).AssignFromFields(fields);
 }
 
@@ -204,6 +206,7 @@ void ClientCall::Over(absl::Status status) {
   pending_.reset();
   ForgetContext();
   const base::Ref<ClientCall> self = std::move(self_);
+  const std::shared_ptr<Channel> channel = std::move(channel_);  // not kept by a context that outlives its call
   OnOver();
 }
 
@@ -354,6 +357,7 @@ void ClientStreamCall::CompleteFinish() {
   auto done = std::move(finishing_);
   finishing_ = nullptr;
   absl::Status outcome = status();
+  if (outcome.ok()) outcome = input().error();  // what was parked when the call ended well may still be no message
   if (outcome.ok() && response_ != nullptr && !response_received_) {
     outcome = absl::InternalError("the call ended with OK and without a response message");
   }

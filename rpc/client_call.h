@@ -11,15 +11,14 @@
 #include <asio/async_result.hpp>
 #include <asio/use_awaitable.hpp>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string_view>
 #include <type_traits>
 #include <utility>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/synchronization/mutex.h"
 #include "google/protobuf/message_lite.h"
 #include "rpc/channel.h"
 #include "rpc/client_context.h"
@@ -41,7 +40,7 @@ class ClientCall : public base::RefCounted, public http::Receiver, public client
   // Ends the call with CANCELLED. Any thread.
   void Cancel();
   // The context is going away. Any thread.
-  void ForgetContext() ABSL_LOCKS_EXCLUDED(mutex_);
+  void ForgetContext();
 
  protected:
   ClientCall(std::shared_ptr<Channel> channel, std::string_view path, ClientContext& context);
@@ -54,8 +53,8 @@ class ClientCall : public base::RefCounted, public http::Receiver, public client
   // The call is over and status() final. Called once, possibly from within Begin: see in_initiation().
   virtual void OnOver() = 0;
 
-  EventLoop& loop() { return channel_->loop(); }
-  const Channel& channel() const { return *channel_; }
+  EventLoop& loop() { return loop_; }
+  size_t max_send_bytes() const { return max_send_bytes_; }
   MessageInput& input() { return input_; }
   const absl::Status& status() const { return status_; }
   bool over() const { return over_; }
@@ -100,16 +99,18 @@ class ClientCall : public base::RefCounted, public http::Receiver, public client
 
   void OnDeadline();
   // Metadata that the peer sent, for the context.
-  absl::Status Keep(Metadata ClientContext::*which, std::span<const http::HeaderField> fields) ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::Status Keep(Metadata ClientContext::*which, std::span<const http::HeaderField> fields);
   void FinishFromTrailers(std::span<const http::HeaderField> fields);
   void Over(absl::Status status);
 
-  const std::shared_ptr<Channel> channel_;
+  EventLoop& loop_;
+  const size_t max_send_bytes_;
+  std::shared_ptr<Channel> channel_;  // until the call is over
   const std::string_view path_;
   const ClientContext::Clock::time_point deadline_;
   const bool wait_for_ready_;
-  absl::Mutex mutex_;  // the context may be destroyed by its own thread while an abandoned call ends on the loop
-  ClientContext* context_ ABSL_GUARDED_BY(mutex_);  // null once the call is over or the context gone
+  std::mutex mutex_;  // the context may be destroyed by its own thread while an abandoned call ends on the loop
+  ClientContext* context_;  // guarded by mutex_; null once the call is over or the context gone
   base::Ref<ClientCall> self_;
   http::Exchange* exchange_ = nullptr;
   MessageInput input_;
@@ -237,7 +238,7 @@ class ClientStreamCall final : public ClientCall {
   auto InitiateWrite(const google::protobuf::MessageLite& message, Token&& token) {
     return asio::async_initiate<Token, void(bool)>(
         [](auto handler, ClientStreamCall* call, const google::protobuf::MessageLite* message) {
-          absl::StatusOr<io::SharedBytes> bytes = SerializeMessage(*message, call->channel().options().max_send_bytes);
+          absl::StatusOr<io::SharedBytes> bytes = SerializeMessage(*message, call->max_send_bytes());
           call->OnLoop([self = base::Ref<ClientStreamCall>(call), bytes = std::move(bytes),
                         done = call->Bind<bool>(std::move(handler))]() mutable { self->StartWrite(std::move(bytes), std::move(done)); });
         },
@@ -286,12 +287,13 @@ class ClientStreamCall final : public ClientCall {
 // Sole owner of a call's streaming side.
 class StreamHandle {
  public:
-  explicit StreamHandle(base::Ref<ClientStreamCall> call) : call_(std::move(call)) {}
+  StreamHandle(std::shared_ptr<Channel> channel, base::Ref<ClientStreamCall> call) : channel_(std::move(channel)), call_(std::move(call)) {}
   StreamHandle(StreamHandle&&) noexcept = default;
   StreamHandle& operator=(StreamHandle&& other) noexcept {
     if (this != &other) {
       if (call_) call_->Abandon();
       call_ = std::move(other.call_);
+      channel_ = std::move(other.channel_);
     }
     return *this;
   }
@@ -301,6 +303,7 @@ class StreamHandle {
   ClientStreamCall* operator->() const { return call_.get(); }
 
  private:
+  std::shared_ptr<Channel> channel_;  // whose loop the operations run on
   base::Ref<ClientStreamCall> call_;
 };
 

@@ -36,7 +36,7 @@ using DefaultToken = asio::use_awaitable_t<>;
 template <class Response>
 class ClientReader {
  public:
-  explicit ClientReader(base::Ref<rpc::ClientStreamCall> call) : handle_(std::move(call)) {}
+  ClientReader(std::shared_ptr<Channel> channel, base::Ref<rpc::ClientStreamCall> call) : handle_(std::move(channel), std::move(call)) {}
 
   // bool: true with the next message in `message`, which outlives the operation; false when there are no more: Finish tells why.
   template <class Token = DefaultToken>
@@ -57,7 +57,7 @@ class ClientReader {
 template <class Request, class Response>
 class ClientWriter {
  public:
-  explicit ClientWriter(base::Ref<rpc::ClientStreamCall> call) : handle_(std::move(call)) {}
+  ClientWriter(std::shared_ptr<Channel> channel, base::Ref<rpc::ClientStreamCall> call) : handle_(std::move(channel), std::move(call)) {}
 
   // bool: true when there is room for the next; false when the call is over: Finish tells why. `message` is serialized before Write returns.
   template <class Token = DefaultToken>
@@ -81,7 +81,7 @@ class ClientWriter {
 template <class Request, class Response>
 class ClientStream {
  public:
-  explicit ClientStream(base::Ref<rpc::ClientStreamCall> call) : handle_(std::move(call)) {}
+  ClientStream(std::shared_ptr<Channel> channel, base::Ref<rpc::ClientStreamCall> call) : handle_(std::move(channel), std::move(call)) {}
 
   template <class Token = DefaultToken>
   auto Read(Response& message, Token&& token = {}) {
@@ -122,17 +122,17 @@ auto CallUnary(const std::shared_ptr<Channel>& channel, std::string_view path, C
 template <class Response>
 ClientReader<Response> CallServerStreaming(const std::shared_ptr<Channel>& channel, std::string_view path, ClientContext& context,
                                            const google::protobuf::MessageLite& request) {
-  return ClientReader<Response>(ClientStreamCall::StartWithRequest(channel, path, context, request));
+  return ClientReader<Response>(channel, ClientStreamCall::StartWithRequest(channel, path, context, request));
 }
 
 template <class Request, class Response>
 ClientWriter<Request, Response> CallClientStreaming(const std::shared_ptr<Channel>& channel, std::string_view path, ClientContext& context) {
-  return ClientWriter<Request, Response>(ClientStreamCall::Start(channel, path, context));
+  return ClientWriter<Request, Response>(channel, ClientStreamCall::Start(channel, path, context));
 }
 
 template <class Request, class Response>
 ClientStream<Request, Response> CallBidiStreaming(const std::shared_ptr<Channel>& channel, std::string_view path, ClientContext& context) {
-  return ClientStream<Request, Response>(ClientStreamCall::Start(channel, path, context));
+  return ClientStream<Request, Response>(channel, ClientStreamCall::Start(channel, path, context));
 }
 
 }  // namespace rpc

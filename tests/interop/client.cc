@@ -2,7 +2,7 @@
 //
 //   bazel run //tests/interop:client -- --server_host=127.0.0.1 --server_port=10000 --test_case=large_unary
 //
-// --test_case=all plays every case and goes on after one that failed. Exit code: 0 when all passed, 1 when one failed, 2 for a bad flag.
+// --test_case=all plays every case and goes on after one that failed. Exits with 0 when all have passed.
 
 #include <cstdint>
 #include <cstdio>

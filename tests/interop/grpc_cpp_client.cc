@@ -2,7 +2,7 @@
 //
 //   bazel run //tests/interop:grpc_cpp_client -- --server_host=127.0.0.1 --server_port=10000 --test_case=large_unary
 //
-// The cases are those of client_cases.cc. Exit code: 0 when the case passed, 1 when it failed, 2 for a bad flag.
+// The cases are those of client_cases.cc. Exits with 0 when the case has passed.
 
 #include <grpcpp/grpcpp.h>
 

@@ -61,7 +61,7 @@ class Rules(unittest.TestCase):
 
     def test_rpc_sees_the_public_face_only(self):
         self.refuses("rpc/channel.cc", '#include "transport/http2/session.h"', "rpc/ sees transport/ only through")
-        self.refuses("rpc/channel.cc", '#include "transport/io/tcp_stream.h"', "rpc/ sees transport/ only through")
+        self.refuses("rpc/channel.cc", '#include "transport/frame/framer.h"', "rpc/ sees transport/ only through")
         self.accepts("rpc/channel.cc", '#include "transport/client/connection.h"')
         self.refuses("rpc/health/service.cc", '#include "transport/http/body.h"', "only rpc's public headers")
         self.refuses("examples/hello/server.cc", '#include "transport/frame/framer.h"', "examples use only public")

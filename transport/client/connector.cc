@@ -76,38 +76,36 @@ Task<absl::StatusOr<std::unique_ptr<io::ByteStream>>> AskProxy(std::unique_ptr<i
       continue;
     }
     if (written.kind != io::IoResult::Kind::kWouldBlock) co_return absl::UnavailableError(StrCat("proxy: ", written.error.message()));
+    if (timed_out) co_return absl::UnavailableError("proxy: no answer in time");
     auto [error] = co_await io::Wait(*stream, io::Direction::kWrite, kTuple);
-    if (error) co_return absl::UnavailableError("proxy: no answer in time");
+    if (error) co_return absl::UnavailableError(timed_out ? "proxy: no answer in time" : "proxy: cancelled");
   }
 
   io::ReadBuffer answer(stream->loop().blocks());
   http1::ResponseParser parser("CONNECT");
   for (;;) {
+    const http1::Parsed parsed = parser.Parse(answer.unread());
+    if (parsed == http1::Parsed::kError) co_return absl::UnavailableError(StrCat("proxy: ", ToStd(parser.error().message())));
+    if (parsed == http1::Parsed::kHead) {
+      const int status = parser.response().head.status;
+      answer.Consume(parser.response().bytes);
+      if (status / 100 == 1) {  // interim: the next may be here already
+        parser.Reset();
+        continue;
+      }
+      if (status / 100 != 2) co_return absl::UnavailableError(StrCat("proxy refuses CONNECT ", authority, " with status ", status));
+      co_return io::PrefixedStream::Make(answer.unread(), std::move(stream));
+    }
     const io::IoResult read = stream->TryRead(answer.Space());
     if (read.kind == io::IoResult::Kind::kWouldBlock) {
       answer.Park();
+      if (timed_out) co_return absl::UnavailableError("proxy: no answer in time");
       auto [error] = co_await io::Wait(*stream, io::Direction::kRead, kTuple);
       if (error) co_return absl::UnavailableError(timed_out ? "proxy: no answer in time" : "proxy: cancelled");
       continue;
     }
     if (read.kind != io::IoResult::Kind::kBytes) co_return absl::UnavailableError("proxy: closed the connection without an answer");
     answer.Commit(read.bytes);
-    switch (parser.Parse(answer.unread())) {
-      case http1::Parsed::kNeedMore:
-        continue;
-      case http1::Parsed::kError:
-        co_return absl::UnavailableError(StrCat("proxy: ", ToStd(parser.error().message())));
-      case http1::Parsed::kHead:
-        break;
-    }
-    const int status = parser.response().head.status;
-    answer.Consume(parser.response().bytes);
-    if (status / 100 == 1) {
-      parser.Reset();
-      continue;
-    }
-    if (status / 100 != 2) co_return absl::UnavailableError(StrCat("proxy refuses CONNECT ", authority, " with status ", status));
-    co_return io::PrefixedStream::Make(answer.unread(), std::move(stream));
   }
 }
 

@@ -19,7 +19,6 @@ namespace {
 
 constexpr std::chrono::milliseconds kLinger{1000};
 constexpr size_t kLingerBytes = 1024 * 1024;
-constexpr size_t kFullReadsPerTurn = 8;
 
 frame::Framer::Options FramerOptions(Role role, const Options& options) {
   frame::Framer::Options out;
@@ -81,7 +80,6 @@ void Session::Start() {
 
 Task<void> Session::Run([[maybe_unused]] std::shared_ptr<Session> self) {
   if (!started_) Start();
-  size_t full_reads = 0;
   while (!closed_) {
     if (output_.size() > 4 * options_.output_budget) {
       // The peer makes us answer and does not read the answers: it is not read either.
@@ -102,8 +100,8 @@ Task<void> Session::Run([[maybe_unused]] std::shared_ptr<Session> self) {
       }
       Flush();
       if (closed_) break;
-      if (result.bytes == space.size()) {  // there may be more, but not before other connections had their turn
-        if (++full_reads % kFullReadsPerTurn == 0) co_await asio::post(loop_.executor(), asio::use_awaitable);
+      if (result.bytes == space.size()) {  // there may be more, but not before others on the loop had their turn
+        co_await asio::post(loop_.executor(), asio::use_awaitable);
         continue;
       }
     } else if (result.kind == io::IoResult::Kind::kEnd) {

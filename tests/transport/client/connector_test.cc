@@ -2,7 +2,9 @@
 
 #include <array>
 #include <asio/co_spawn.hpp>
+#include <asio/experimental/awaitable_operators.hpp>
 #include <asio/io_context.hpp>
+#include <asio/steady_timer.hpp>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -217,6 +219,39 @@ TEST_F(ConnectorTest, AProxysAnswerMayComeInPieces) {
     Pump();
   }
   EXPECT_TRUE(End().ok());
+}
+
+TEST_F(ConnectorTest, InterimAnswersArePassedOver) {
+  RawListener listener;
+  Begin("target:1", Through(listener.address()));
+  Pump();
+  RawSocket proxy = listener.Accept();
+  proxy.Send("HTTP/1.1 103 Early Hints\r\n\r\n");
+  Pump();
+  EXPECT_FALSE(result_.has_value());
+  proxy.Send("HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 200 OK\r\n\r\n");
+  EXPECT_TRUE(End().ok());
+}
+
+Task<size_t> RaceAgainstATimer(EventLoop& loop, const Target& target, const Options& options) {
+  using asio::experimental::awaitable_operators::operator||;
+  asio::steady_timer timer(loop.executor(), milliseconds(5));
+  const auto first = co_await (Connect(loop, target, options) || timer.async_wait(asio::use_awaitable));
+  co_return first.index();
+}
+
+TEST_F(ConnectorTest, CancellingGivesUpOnAProxyThatDoesNotAnswer) {
+  RawListener listener;
+  bool over = false;
+  target_ = *ParseTarget("target:1");
+  options_ = Through(listener.address());
+  const auto begin = io::Timer::Clock::now();
+  asio::co_spawn(context_, RaceAgainstATimer(loop_, target_, options_), [&](std::exception_ptr error, size_t) {
+    EXPECT_EQ(error, nullptr);
+    over = true;
+  });
+  while (!over) context_.run_one();
+  EXPECT_LT(io::Timer::Clock::now() - begin, seconds(20));
 }
 
 TEST_F(ConnectorTest, BytesOfTheTunnelThatComeWithTheAnswerAreKept) {
