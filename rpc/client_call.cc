@@ -183,7 +183,11 @@ void ClientCall::OnWritable() {
   if (!over_) OnRoom();
 }
 
-void ClientCall::OnClosed(const absl::Status& why, bool) { Over(why); }
+void ClientCall::OnClosed(const absl::Status& why, bool) {
+  // A server that keeps the deadline too resets the stream when it passes, and that may be seen before our own timer runs.
+  if (absl::IsCancelled(why) && deadline_ <= ClientContext::Clock::now()) return OnDeadline();
+  Over(why);
+}
 
 void ClientCall::OnDeadline() { Fail(absl::DeadlineExceededError("the call's deadline has passed")); }
 

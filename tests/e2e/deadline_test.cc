@@ -117,6 +117,32 @@ TEST(Deadline, TheClientKeepsItWithoutTheServersHelp) {
   EXPECT_CODE(status, kDeadlineExceeded);
 }
 
+// A server that keeps the deadline itself resets the stream when it has passed, and that may be seen before our own timer.
+TEST(Deadline, AServerThatWasQuickerChangesNothing) {
+  RawListener listener;
+  const std::shared_ptr<Channel> channel = MustCreateChannel(listener.address());
+  ClientContext context;
+  const Clock::time_point deadline = Clock::now() + milliseconds(200);
+  context.set_deadline(deadline);
+  auto call = Stub(channel).FullDuplexCall(context);
+  RawSocket socket = listener.Accept();
+  socket.Receive(kPreface.size());
+  socket.Send(Frame(kSettings, 0, 0, {}));
+  ASSERT_TRUE(ReceiveFrame(socket, kHeaders, 1));
+  // The loop is busy until the deadline has passed and the reset has come: it finds both at once.
+  absl::Notification busy;
+  absl::Notification sent;
+  channel->loop().Post([&] {
+    busy.Notify();
+    sent.WaitForNotification();
+    while (Clock::now() <= deadline) std::this_thread::yield();
+  });
+  busy.WaitForNotification();
+  socket.Send(Frame(kRstStream, 0, 1, std::string("\0\0\0\x08", 4)));  // CANCEL
+  sent.Notify();
+  EXPECT_CODE(call.Finish(kBlock), kDeadlineExceeded);
+}
+
 TEST(Deadline, HoldsWhileConnectingToo) {
   RawListener silent;  // accepts, in the kernel, and never says anything
   ClientContext context;
