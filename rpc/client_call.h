@@ -154,8 +154,9 @@ class ClientUnaryCall final : public ClientCall {
     } else {
       result = absl::InternalError("the call ended with OK and without a response message");
     }
-    if (!in_initiation()) return completion_(std::move(result));
-    loop().Post([completion = std::move(completion_), result = std::move(result)]() mutable { completion(std::move(result)); });
+    auto completion = std::move(completion_);  // not kept: it may own the context, which keeps the call
+    if (!in_initiation()) return completion(std::move(result));
+    loop().Post([completion = std::move(completion), result = std::move(result)]() mutable { completion(std::move(result)); });
   }
 
   Completion<absl::StatusOr<Response>> completion_;

@@ -133,6 +133,7 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   size_t drop_left_ = 0;    // bytes that kDiscard and kLingering still put up with
   bool head_begun_ = true;  // the header deadline runs: the first byte is here, or the connection is new
   bool peer_ended_ = false;
+  base::Waiter exchange_released_;    // Run waits for it at the end
   base::Waiter resume_reading_;
 
   // Sending:

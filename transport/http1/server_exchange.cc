@@ -66,6 +66,7 @@ void ServerExchange::Release() {
     }
   }
   connection_.ScheduleAdvance();
+  connection_.exchange_released_.Wake();
 }
 
 void ServerExchange::Reset(absl::StatusCode code) {
