@@ -1,5 +1,4 @@
-// Any bytes at a session of either role: receivers hear of it in order, and nothing is left when the peer is
-// gone.
+// Any bytes at a session of either role: receivers hear of it in order, and at the end nothing is left.
 
 #include <asio/co_spawn.hpp>
 #include <asio/detached.hpp>

@@ -58,7 +58,9 @@ Task<void> Connection::Run([[maybe_unused]] std::shared_ptr<Connection> self) {
       Close(absl::CancelledError(
           "the event loop is shutting down"));  // or our own End or Hijack: then nothing happens
   }
-  // A connection lasts as long as its handler, so that who waits for its end has seen the handler's; unless the stream is someone else's.
+}
+
+Task<void> Connection::Released([[maybe_unused]] std::shared_ptr<Connection> self) {
   if (stage_ != Stage::kHijacked && self_ != nullptr) co_await exchange_released_.Wait(asio::use_awaitable);
 }
 

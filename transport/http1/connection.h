@@ -45,6 +45,9 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   // Serves the connection until it is over. `self` keeps it alive meanwhile.
   Task<void> Run(std::shared_ptr<Connection> self);
 
+  // After Run: waits for the handler of an exchange that is still held, unless it has taken the stream over.
+  Task<void> Released(std::shared_ptr<Connection> self);
+
   // Graceful end: an exchange in progress is finished, its response says Connection: close if it still can;
   // an idle connection closes.
   void Drain();
@@ -133,7 +136,7 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   size_t drop_left_ = 0;    // bytes that kDiscard and kLingering still put up with
   bool head_begun_ = true;  // the header deadline runs: the first byte is here, or the connection is new
   bool peer_ended_ = false;
-  base::Waiter exchange_released_;    // Run waits for it at the end
+  base::Waiter exchange_released_;    // Released waits for it
   base::Waiter resume_reading_;
 
   // Sending:

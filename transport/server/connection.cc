@@ -52,7 +52,8 @@ Task<void> Connection::Run() {
       co_return co_await http2_->Run(http2_);
     case Protocol::kHttp1:
       http1_ = http1::Connection::Create(std::move(stream), set_.options_.http1, set_.handler_);
-      co_return co_await http1_->Run(http1_);
+      co_await http1_->Run(http1_);
+      co_return co_await http1_->Released(http1_);
     case Protocol::kTls:  // not served on this port
     case Protocol::kUnknown:
     case Protocol::kNeedMore:
