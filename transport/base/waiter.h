@@ -33,7 +33,7 @@ class Waiter {
   // Completes with void().
   template <class Token>
   auto Wait(Token&& token) {
-    return asio::async_initiate<Token, void()>([this](auto handler) { Park(std::move(handler)); }, token);
+    return asio::async_initiate<Token, void()>([this](auto handler) { this->Park(std::move(handler)); }, token);
   }
 
   void Wake() {
