@@ -88,8 +88,8 @@ def bad_include(path, quote, target):
         return "examples use only public headers"
     if name.startswith("tests/") and not in_tests:
         return "nothing outside tests/ includes tests/"
-    if name.startswith("nghttp2/") and not in_tests and not path.startswith("transport/hpack/"):
-        return "nghttp2 only in transport/hpack/"
+    if name.startswith("nghttp2/") and not in_tests:
+        return "nghttp2 only in tests/: the reference for transport/hpack/"
     if name.startswith(("openssl/", "asio/ssl")) and not in_tests and not path.startswith("transport/io/tls_"):
         return "OpenSSL and asio::ssl only in transport/io/tls_*"
     if name == "asio.hpp":

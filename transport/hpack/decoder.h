@@ -1,18 +1,20 @@
 #ifndef CULVERT_TRANSPORT_HPACK_DECODER_H_
 #define CULVERT_TRANSPORT_HPACK_DECODER_H_
 
-// HPACK decoding (RFC 7541) over nghttp2's inflater. Pure.
+// HPACK decoding (RFC 7541). Pure.
 //
-// A header block is fed in fragments, as HEADERS and CONTINUATION bring them, so that no encoded block is ever put together. Past a limit
-// fields are no longer emitted but still decoded: the dynamic table stays in step with the peer's. In steady state decoding allocates
-// nothing from the heap: nghttp2's own buffers come from a pool that the decoder owns.
+// A header block is fed in fragments, as HEADERS and CONTINUATION bring them; of a fragment only what it has of an unfinished field is kept
+// for the next. Past a limit fields are no longer emitted but still decoded: the dynamic table stays in step with the peer's. In steady
+// state decoding allocates nothing from the heap.
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <span>
+#include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
+#include "transport/hpack/table.h"
 #include "transport/http/header_list.h"
 
 namespace culvert::hpack {
@@ -26,8 +28,7 @@ class Decoder {
 
   // `max_table_size`: what the peer's encoder may use from its first block on. Below the default of 4096 that block must begin with a size
   // update (RFC 7541 4.2), so a smaller SETTINGS_HEADER_TABLE_SIZE is set once the peer has acknowledged it.
-  explicit Decoder(uint32_t max_table_size);
-  ~Decoder();
+  explicit Decoder(uint32_t max_table_size) : max_table_size_(max_table_size), table_(max_table_size) {}
   Decoder(const Decoder&) = delete;
   Decoder& operator=(const Decoder&) = delete;
 
@@ -36,7 +37,8 @@ class Decoder {
   void StartBlock(http::HeaderList& out, const Limits& limits);
 
   // Decodes one fragment; `end` marks the block's last. The error is a decoding error of RFC 7541, as text without values: a
-  // COMPRESSION_ERROR for the connection. After an error the decoder must not be used again. A name or value above 64 KiB is one too.
+  // COMPRESSION_ERROR for the connection. After an error the decoder must not be used again. A name or value that is longer than kMaxString
+  // as it is encoded is one too.
   absl::Status Decode(std::span<const uint8_t> fragment, bool end);
 
   // Whether fields of the current block were dropped for a limit.
@@ -45,9 +47,24 @@ class Decoder {
   // The peer has acknowledged a new SETTINGS_HEADER_TABLE_SIZE. Not within a block.
   void SetMaxTableSize(uint32_t size);
 
+  static constexpr uint32_t kMaxString = 64 * 1024;
+
  private:
-  struct Inflater;  // nghttp2's inflater and the pool under it
-  std::unique_ptr<Inflater> inflater_;
+  class Input;
+  struct Text;
+
+  absl::Status DecodeWhole(std::span<const uint8_t>& bytes);
+  bool DecodeField(Input& in);
+  bool DecodeLiteral(Input& in, uint32_t name_index, bool index, bool sensitive);
+  bool DecodeSizeUpdate(Input& in, uint32_t size);
+  bool Lookup(Input& in, uint32_t index, TableField& field) const;
+  void Emit(std::string_view name, std::string_view value, bool sensitive);
+
+  uint32_t max_table_size_;
+  bool size_update_due_ = false;  // the limit was lowered below what the table has: the next block tells (RFC 7541 4.2)
+  bool at_start_ = false;         // of a block: no field of it yet
+  DynamicTable table_;
+  std::vector<uint8_t> unfinished_;  // of a field that a fragment ended in
   http::HeaderList* out_ = nullptr;
   Limits limits_;
   bool truncated_ = false;

@@ -237,6 +237,12 @@ TEST(Decoder, RefusesWhatRfc7541Forbids) {
   }
 }
 
+TEST(Decoder, AnEmptyNameIsAName) {
+  Decoder decoder(4096);
+  // A field without a name and a value, with indexing; then one that takes its name from it.
+  EXPECT_EQ(Decode(decoder, Hex("4000007e00")).value(), (Fields{{"", ""}, {"", ""}}));
+}
+
 TEST(Decoder, ErrorsDoNotTellValues) {
   Decoder decoder(4096);
   const absl::Status status =

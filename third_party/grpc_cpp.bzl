@@ -1,4 +1,4 @@
-"""grpc_cpp_library: the services of a proto_library as gRPC C++ code, from its own plugin. For foreign peers in tests."""
+"""grpc_cpp_library: the services of a proto_library as gRPC C++ code, from its own plugin. For the foreign peers in tests/ and bench/."""
 
 load("@rules_cc//cc:defs.bzl", "cc_library")
 
@@ -43,7 +43,7 @@ _grpc_cpp_sources = rule(
     },
 )
 
-def grpc_cpp_library(name, proto, deps, testonly = True, visibility = None):
+def grpc_cpp_library(name, proto, deps, testonly = False, visibility = None):
     """A C++ library with gRPC C++'s services and stubs.
 
     Args:
