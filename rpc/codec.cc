@@ -49,7 +49,7 @@ void MessageInput::Lend(std::span<const uint8_t> bytes, bool end) {
 
 void MessageInput::EndLoan() {
   if (lent_.empty()) return;
-  if (parked_begin_ > 0) {
+  if (parked_begin_ > parked_.size() / 2) {  // else every frame would move all that waits
     parked_.erase(parked_.begin(), parked_.begin() + static_cast<std::ptrdiff_t>(parked_begin_));
     parked_begin_ = 0;
   }

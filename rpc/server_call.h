@@ -11,6 +11,7 @@
 #include <asio/co_spawn.hpp>
 #include <asio/this_coro.hpp>
 #include <exception>
+#include <optional>
 #include <string_view>
 #include <utility>
 
@@ -64,11 +65,17 @@ class ServerCall : public http::Receiver {
   // The handler has ended: sends the response, if any, and the status; destroys the call.
   void Finish(const absl::Status& status, const google::protobuf::MessageLite* response);
 
-  // Runs a handler's coroutine; `done` is called with its result, from the loop.
-  template <class R, class Done>
-  void Spawn(Task<R> task, Done done) {
+  // Runs the handler's coroutine, which `start` makes; `done` is called with its result, from the loop, or with what `start` threw, at once.
+  template <class R, class StartTask, class Done>
+  void Spawn(StartTask start, Done done) {
+    std::optional<Task<R>> task;
+    try {
+      task.emplace(start());
+    } catch (...) {
+      return done(DescribeException(std::current_exception()));
+    }
     running_ = true;
-    asio::co_spawn(exchange_.loop().executor(), Guard<R>(std::move(task)),
+    asio::co_spawn(exchange_.loop().executor(), Guard<R>(*std::move(task)),
                    asio::bind_cancellation_slot(cancel_.slot(), [done = std::move(done)](std::exception_ptr, R result) mutable {
                      done(std::move(result));
                    }));

@@ -101,7 +101,8 @@ class UnaryCall final : public ServerCall {
   void Run() override {
     Unary<Response> outcome = Invoke();
     if (outcome.ready()) return Done(outcome.result());
-    Spawn(outcome.TakeTask(), [this](absl::StatusOr<Response> result) { Done(result); });
+    Spawn<absl::StatusOr<Response>>([task = outcome.TakeTask()]() mutable { return std::move(task); },
+                                    [this](absl::StatusOr<Response> result) { Done(result); });
   }
   Unary<Response> Invoke() {
     try {
@@ -127,7 +128,8 @@ class ServerStreamingCall final : public ServerCall {
  private:
   google::protobuf::MessageLite* request() override { return &request_; }
   void Run() override {
-    Spawn((service_.*handler_)(context(), request_, writer_), [this](const absl::Status& status) { Finish(status, nullptr); });
+    Spawn<absl::Status>([this] { return (service_.*handler_)(context(), request_, writer_); },
+                        [this](const absl::Status& status) { Finish(status, nullptr); });
   }
 
   S& service_;
@@ -146,8 +148,9 @@ class ClientStreamingCall final : public ServerCall {
  private:
   google::protobuf::MessageLite* request() override { return nullptr; }
   void Run() override {
-    Spawn((service_.*handler_)(context(), reader_),
-          [this](const absl::StatusOr<Response>& result) { Finish(result.status(), result.ok() ? &*result : nullptr); });
+    Spawn<absl::StatusOr<Response>>(
+        [this] { return (service_.*handler_)(context(), reader_); },
+        [this](const absl::StatusOr<Response>& result) { Finish(result.status(), result.ok() ? &*result : nullptr); });
   }
 
   S& service_;
@@ -165,7 +168,8 @@ class BidiStreamingCall final : public ServerCall {
  private:
   google::protobuf::MessageLite* request() override { return nullptr; }
   void Run() override {
-    Spawn((service_.*handler_)(context(), stream_), [this](const absl::Status& status) { Finish(status, nullptr); });
+    Spawn<absl::Status>([this] { return (service_.*handler_)(context(), stream_); },
+                        [this](const absl::Status& status) { Finish(status, nullptr); });
   }
 
   S& service_;

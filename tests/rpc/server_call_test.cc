@@ -275,6 +275,13 @@ TEST_F(ServerCallTest, WhatAHandlerThrowsIsUnknown) {
              "data in place first\ntrailers {grpc-status=2}{grpc-message=the handler threw}\nrelease\n"));
 }
 
+TEST_F(ServerCallTest, WhatAPlainFunctionThrowsBeforeItHasATaskIsUnknownToo) {
+  service_.down = [](ServerContext&, const Text&, Writer<Text>&) -> Task<absl::Status> { throw std::runtime_error("early"); };
+  Start("/Down");
+  Data(Enveloped(""), true);
+  EXPECT_EQ(exchange_.TakeLog(), TrailersOnly(2, "the handler threw: early") + "release\n");
+}
+
 // --- what a request's head may get wrong ---
 
 TEST_F(ServerCallTest, ATimeoutThatIsNoneIsInternal) {

@@ -3,7 +3,8 @@
 
 // What the library says on standard error, which by default is nothing but warnings. Any thread; one write per line.
 //
-// CULVERT_DEBUG is a comma-separated list of topics (read once): "frames" prints every HTTP/2 frame both ways.
+// CULVERT_DEBUG is a comma-separated list of topics (read once): "frames" prints every HTTP/2 frame both ways,
+// "connections" why each HTTP/2 connection ended.
 
 #include <string_view>
 

@@ -111,15 +111,18 @@ void Connection::Serve() {
 
 void Connection::Refuse(const absl::Status& why, bool all) {
   const std::shared_ptr<Connection> self = shared_from_this();
-  base::IntrusiveList<SessionWaiter, &SessionWaiter::hook_> stay;
-  while (SessionWaiter* waiter = waiters_.PopFront()) {
+  // Who is told may leave, bring others, or take others away: all stay in the one list, marked by the round in which they were looked at.
+  ++refusals_;
+  while (SessionWaiter* waiter = waiters_.front()) {
+    if (waiter->seen_by_ == refusals_) return;  // it has come round
+    waiters_.Remove(waiter);
     if (all || !waiter->wait_for_ready_) {
       waiter->OnNoSession(why);
     } else {
-      stay.PushBack(waiter);
+      waiter->seen_by_ = refusals_;
+      waiters_.PushBack(waiter);
     }
   }
-  while (SessionWaiter* waiter = stay.PopFront()) waiters_.PushBack(waiter);
 }
 
 void Connection::Shutdown() {

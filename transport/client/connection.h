@@ -37,6 +37,7 @@ class SessionWaiter {
   friend class Connection;
   base::ListHook<SessionWaiter> hook_;
   bool wait_for_ready_ = false;
+  uint64_t seen_by_ = 0;  // the last refusal that let it stay
 };
 
 class Connection final : public std::enable_shared_from_this<Connection> {
@@ -77,6 +78,7 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   State state_ = State::kIdle;
   std::shared_ptr<http2::Session> session_;  // connecting (no SETTINGS yet) or ready
   base::IntrusiveList<SessionWaiter, &SessionWaiter::hook_> waiters_;
+  uint64_t refusals_ = 0;
   Backoff backoff_;
   io::Timer backoff_timer_;
   absl::Status last_failure_;

@@ -19,7 +19,7 @@ namespace culvert::frame {
 
 // More settings in one frame are an ENHANCE_YOUR_CALM: RFC 9113 knows six, and a frame of 16 KiB could carry
 // 2730.
-inline constexpr size_t kMaxSettings = 64;
+inline constexpr size_t kMaxSettings = 32;
 
 // The nine octets of a frame header (RFC 9113 4.1); the reserved bit is ignored.
 inline FrameHeader ParseFrameHeader(std::span<const uint8_t, kFrameHeaderSize> in) {

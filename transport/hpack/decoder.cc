@@ -76,7 +76,7 @@ class Decoder::Input {
 // A name or value, where it lies or where it was decoded to.
 struct Decoder::Text {
   std::string_view view;
-  char nearby[512];
+  char nearby[4096];
   std::unique_ptr<char[]> far;
 
   bool Read(Input& in) {

@@ -134,10 +134,13 @@ size_t Encoder::Encode(std::span<const http::HeaderField> fields, std::span<uint
 uint8_t* Encoder::PutField(const http::HeaderField& field, uint8_t* out) {
   Representation representation = kNeverIndexed;
   if (!field.sensitive) {
-    if (const size_t index = FindWhole(field); index != 0) return PutInteger(out, kIndexed, index);
+    const bool varies = Varies(field.name);
+    if (!varies) {
+      if (const size_t index = FindWhole(field); index != 0) return PutInteger(out, kIndexed, index);
+    }
     // One that fills most of the table would push out all others.
     const bool large = http::FieldSize(field.name, field.value) > table_.limit() / 4 * 3;
-    representation = large || Varies(field.name) ? kWithoutIndexing : kWithIndexing;
+    representation = varies || large ? kWithoutIndexing : kWithIndexing;
   }
   const size_t name = FindName(field.name);
   out = PutInteger(out, representation, name);

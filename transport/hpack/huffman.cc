@@ -74,7 +74,7 @@ constexpr Tables kTables = MakeTables();
 
 std::optional<size_t> DecodeHuffman(std::span<const uint8_t> in, char* out) {
   const char* const start = out;
-  uint64_t bits = 0;  // the first `have` bits, from the top, are not yet decoded; below them ones, the padding
+  uint64_t bits = 0;  // the first `have` bits, from the top, are not yet decoded; below them zeros
   int have = 0;
   size_t at = 0;
   for (;;) {

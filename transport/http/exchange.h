@@ -76,7 +76,8 @@ class Exchange {
   virtual void SendHead(const ResponseHead& head, bool end) = 0;
 
   // Room for exactly `n` body bytes directly in the connection's output, to be filled before any other call; or null when they cannot go
-  // out now (window, output budget, or earlier data waits): then use SendData. Never null for a small message on a fresh exchange
+  // out now: then use SendData, or wait for OnWritable if what is in the way is the window, the output budget, or earlier data. More than the
+  // peer takes in one frame (HTTP/2: at least 16 KiB) never can. Never null for a small message on a fresh exchange
   // unless the peer stops reading.
   virtual uint8_t* TrySendInPlace(size_t n, bool end) = 0;
 

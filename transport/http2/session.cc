@@ -101,6 +101,7 @@ Task<void> Session::Run([[maybe_unused]] std::shared_ptr<Session> self) {
       Flush();
       if (closed_) break;
       if (result.bytes == space.size()) {  // there may be more, but not before others on the loop had their turn
+        framer_.Park();
         co_await asio::post(loop_.executor(), asio::use_awaitable);
         continue;
       }

@@ -78,6 +78,7 @@ class Session final : public std::enable_shared_from_this<Session> {
  private:
   friend class Stream;
   using Clock = io::Timer::Clock;
+  static constexpr uint32_t kLargestSentFrame = 64 * 1024;
   static constexpr std::array<uint8_t, 8> kDrainPing = {'d', 'r', 'a', 'i', 'n', 'i', 'n', 'g'};
 
   Session(Role role, std::unique_ptr<io::ByteStream> stream, const Options& options, http::Handler* handler);
@@ -104,6 +105,7 @@ class Session final : public std::enable_shared_from_this<Session> {
   absl::Status OnTrailers(Stream& stream, const frame::HeadersFrame& headers);
   absl::Status OnRstStream(const frame::FrameHeader& header, const frame::RstStreamFrame& reset);
   absl::Status OnSettings(const frame::SettingsFrame& settings);
+  absl::Status AdjustSendWindows(uint32_t initial_window);
   absl::Status OnPing(const frame::PingFrame& ping);
   absl::Status OnGoAway(const frame::GoAwayFrame& goaway);
   absl::Status OnWindowUpdate(const frame::FrameHeader& header, const frame::WindowUpdateFrame& update);

@@ -88,6 +88,7 @@ bool Session::MayBeInFlight(frame::StreamId id) const {
 
 // Renews the connection's window by n bytes, unless too much is parked in streams: then later.
 void Session::CreditConnection(uint32_t n) {
+  if (closed_) return;
   withheld_credit_ += n;
   if (unconsumed_ > options_.parked_budget) return;
   const uint32_t increment = receive_window_.Consume(withheld_credit_);
@@ -113,7 +114,8 @@ absl::Status Session::OnData(const frame::FrameHeader& header, const frame::Data
     if (MayBeInFlight(header.stream_id)) return absl::OkStatus();
     if (stream == nullptr || stream->state_ == StreamState::kClosed) {
       // In flight to one of many that we have reset, for all we know: it undoes no work of ours and is not counted as abuse.
-      SendRstStream(header.stream_id, ErrorCode::kStreamClosed);
+      frame::AppendRstStream(output_, header.stream_id, ErrorCode::kStreamClosed);
+      ScheduleFlush();
       return absl::OkStatus();
     }
     return StreamError(header.stream_id, ErrorCode::kStreamClosed, "data_on_closed", "DATA after the peer ended the stream");
@@ -179,8 +181,10 @@ absl::Status Session::OnHeaders(const frame::FrameHeader& header, const frame::H
     if (IsIdle(header.stream_id)) {
       return ConnectionError(ErrorCode::kProtocolError, "headers_bad_stream", "HEADERS on a stream that only the other side may open");
     }
-    // A client may see the end of a stream that it has forgotten; a server may not see a used stream opened again.
+    // A client may see the end of a stream that it has forgotten; a server may not see a used stream opened again. But of a stream that we
+    // reset, trailers may be on their way (RFC 9113 5.1), and once there were many of those we no longer know which they were.
     if (role_ == Role::kClient) return absl::OkStatus();
+    if (recently_reset_next_ > recently_reset_.size()) return guard_.OnReset(Clock::now());
     return ConnectionError(ErrorCode::kStreamClosed, "headers_on_closed", "HEADERS on a closed stream");
   }
   if (!CanReceive(stream->state_)) {
@@ -271,9 +275,12 @@ absl::Status Session::OnRstStream(const frame::FrameHeader& header, const frame:
   if (stream == nullptr && IsIdle(header.stream_id)) {
     return ConnectionError(ErrorCode::kProtocolError, "rst_on_idle", "RST_STREAM on an idle stream");
   }
-  // A server's NO_ERROR after a complete response only says that the rest of the request is not needed (RFC 9113 8.1).
-  if (role_ == Role::kServer) CULVERT_RETURN_IF_ERROR(guard_.OnReset(Clock::now()));
+  // What comes now was sent after it, and is not in flight.
+  std::replace(recently_reset_.begin(), recently_reset_.end(), header.stream_id, frame::StreamId{0});
+  // Of a stream that is over it undoes nothing: clients say so when the server has ended a call before they did. A stream stays in the table
+  // until its handler has ended.
   if (stream == nullptr || stream->state_ == StreamState::kClosed) return absl::OkStatus();
+  if (role_ == Role::kServer) CULVERT_RETURN_IF_ERROR(guard_.OnReset(Clock::now()));
   FailStream(*stream,
              absl::Status(ToStatusCode(reset.error_code),
                           StrCat("stream reset by the peer: ", frame::ErrorCodeName(reset.error_code), " (",
@@ -294,6 +301,8 @@ absl::Status Session::OnSettings(const frame::SettingsFrame& settings) {
     if (write_blocked_) timer_.Start(Clock::now() + options_.write_timeout);
     peer_max_streams_ = UINT32_MAX;  // RFC 9113 6.5.2: unlimited unless it says otherwise
   }
+  uint32_t initial_window = peer_initial_window_;
+  uint32_t highest_window = 0;
   for (const frame::Setting& setting : settings.settings) {
     switch (setting.id) {
       case frame::SettingId::kHeaderTableSize:
@@ -302,20 +311,13 @@ absl::Status Session::OnSettings(const frame::SettingsFrame& settings) {
       case frame::SettingId::kMaxConcurrentStreams:
         peer_max_streams_ = setting.value;
         break;
-      case frame::SettingId::kInitialWindowSize: {
-        const int64_t delta = static_cast<int64_t>(setting.value) - peer_initial_window_;
-        peer_initial_window_ = setting.value;
-        for (Stream* s = all_.front(); s != nullptr; s = s->all_.next) {
-          if (!s->send_window_.Adjust(delta)) {
-            return ConnectionError(ErrorCode::kFlowControlError, "initial_window_overflow",
-                                   "INITIAL_WINDOW_SIZE makes a stream's window exceed 2^31-1");
-          }
-          if (delta > 0) MakeReady(*s);
-        }
+      case frame::SettingId::kInitialWindowSize:
+        initial_window = setting.value;
+        highest_window = std::max(highest_window, setting.value);
         break;
-      }
       case frame::SettingId::kMaxFrameSize:
-        peer_max_frame_size_ = setting.value;
+        // Streams take turns a frame each: one that is larger would make the others wait for nothing.
+        peer_max_frame_size_ = std::min(setting.value, kLargestSentFrame);
         break;
       case frame::SettingId::kEnablePush:
         if (role_ == Role::kClient && setting.value != 0) {
@@ -326,6 +328,10 @@ absl::Status Session::OnSettings(const frame::SettingsFrame& settings) {
         break;  // advisory, or unknown: ignored (RFC 9113 6.5.2)
     }
   }
+  // RFC 9113 6.5.3: one after the other. Only the last value stays, so that the streams are gone through twice at most, however often one frame
+  // changes it.
+  if (highest_window > initial_window) CULVERT_RETURN_IF_ERROR(AdjustSendWindows(highest_window));
+  if (initial_window != peer_initial_window_) CULVERT_RETURN_IF_ERROR(AdjustSendWindows(initial_window));
   frame::AppendSettingsAck(output_);
   ScheduleFlush();
   if (on_ready_ != nullptr) {
@@ -334,6 +340,21 @@ absl::Status Session::OnSettings(const frame::SettingsFrame& settings) {
     ready();
   }
   OpenPending();
+  return absl::OkStatus();
+}
+
+// RFC 9113 6.9.2: the change applies to every stream that may still send.
+absl::Status Session::AdjustSendWindows(uint32_t initial_window) {
+  const int64_t delta = static_cast<int64_t>(initial_window) - peer_initial_window_;
+  peer_initial_window_ = initial_window;
+  for (Stream* s = all_.front(); s != nullptr; s = s->all_.next) {
+    if (s->state_ == StreamState::kClosed) continue;
+    if (!s->send_window_.Adjust(delta)) {
+      return ConnectionError(ErrorCode::kFlowControlError, "initial_window_overflow",
+                             "INITIAL_WINDOW_SIZE makes a stream's window exceed 2^31-1");
+    }
+    if (delta > 0) MakeReady(*s);
+  }
   return absl::OkStatus();
 }
 
@@ -388,6 +409,7 @@ absl::Status Session::OnWindowUpdate(const frame::FrameHeader& header, const fra
     }
     return absl::OkStatus();
   }
+  if (stream->state_ == StreamState::kClosed) return absl::OkStatus();
   if (!stream->send_window_.Expand(update.increment)) {
     return StreamError(header.stream_id, ErrorCode::kFlowControlError, "stream_window_overflow",
                        "WINDOW_UPDATE makes the stream's window exceed 2^31-1");

@@ -116,7 +116,7 @@ void Session::Flush() {
   flushing_ = false;
   if (again) ScheduleFlush();
   NotifyWritable();
-  if (output_.size() <= options_.output_budget) reading_resumed_.Wake();
+  if (output_.size() <= 2 * options_.output_budget) reading_resumed_.Wake();  // streams fill it up to the budget again and again
   CloseIfDrained();
 }
 
@@ -358,7 +358,7 @@ uint8_t* Stream::TrySendInPlace(size_t n, bool end) {
       !session_.ready_.empty()) {
     // Told when it makes sense to try again; SendData instead of waiting takes care of itself.
     wants_writable_ = true;
-    if (queue_empty() && opening_ == nullptr && send_window_.available() > 0) {
+    if (queue_empty() && opening_ == nullptr && send_window_.available() >= size && n <= session_.peer_max_frame_size_) {
       session_.waiting_.PushBack(this);
       session_.ScheduleFlush();
     }

@@ -18,10 +18,13 @@ EventLoop::EventLoop(asio::execution_context& context)
 void EventLoop::shutdown() noexcept { os_timer_.reset(); }
 
 void EventLoop::Arm(io::TimerQueue::Clock::time_point earliest) {
-  if (!os_timer_) return;
-  os_timer_->expires_at(earliest);  // aborts an earlier wait, which then does nothing
+  // One that is set for earlier finds out then that there is nothing to do yet: most timers are cancelled long before they are due.
+  if (!os_timer_ || armed_for_ <= earliest) return;
+  armed_for_ = earliest;
+  os_timer_->expires_at(earliest);  // aborts a later wait, which then does nothing
   os_timer_->async_wait([this](std::error_code aborted) {
     if (aborted) return;
+    armed_for_ = io::TimerQueue::Clock::time_point::max();
     timers_.RunDue(io::TimerQueue::Clock::now());
     if (!timers_.empty()) Arm(timers_.earliest());
   });

@@ -62,6 +62,7 @@ class EventLoop final : public asio::execution_context::service {
   io::BlockPool blocks_;
   io::TimerQueue timers_;
   std::optional<OsTimer> os_timer_;  // gone after shutdown
+  io::TimerQueue::Clock::time_point armed_for_ = io::TimerQueue::Clock::time_point::max();
 };
 
 // Event loops on threads of their own, for programs that have none. The destructor stops and joins them.

@@ -12,11 +12,11 @@ ReadBuffer::~ReadBuffer() { Release(); }
 
 std::span<uint8_t> ReadBuffer::Space() {
   const size_t left = end_ - begin_;
-  if (!block_ || small_ || (kPoisons && begin_ != 0)) {
+  if (holds_ != Holds::kReadBlock || (kPoisons && begin_ != 0)) {
     BlockPool::Block fresh = pool_->TakeRead();
     if (left != 0) std::memcpy(fresh.get(), base_ + begin_, left);
     Release();
-    Adopt(std::move(fresh), /*small=*/false, left);
+    Adopt(Holds::kReadBlock, std::move(fresh), left);
   } else if (left == 0) {
     begin_ = end_ = 0;
   } else if (begin_ != 0 && BlockPool::kReadBlock - end_ < BlockPool::kReadBlock / 4) {
@@ -28,7 +28,7 @@ std::span<uint8_t> ReadBuffer::Space() {
 }
 
 void ReadBuffer::Commit(size_t n) {
-  CULVERT_DCHECK(block_ && !small_ && n <= BlockPool::kReadBlock - end_, "Commit of more than Space gave");
+  CULVERT_DCHECK(holds_ == Holds::kReadBlock && n <= BlockPool::kReadBlock - end_, "Commit of more than Space gave");
   end_ += n;
 }
 
@@ -36,31 +36,40 @@ void ReadBuffer::Park() {
   const size_t left = end_ - begin_;
   if (left == 0) {
     Release();
-  } else if (block_ && !small_ && left <= BlockPool::kSmallBlock) {
-    BlockPool::Block tail = pool_->TakeSmall();
+  } else if (holds_ == Holds::kReadBlock) {
+    // A frame of the default maximum size and its header is a little more than a small block.
+    const bool fits = left <= BlockPool::kSmallBlock;
+    BlockPool::Block tail = fits ? pool_->TakeSmall() : std::make_unique_for_overwrite<uint8_t[]>(left);
     std::memcpy(tail.get(), base_ + begin_, left);
     Release();
-    Adopt(std::move(tail), /*small=*/true, left);
+    Adopt(fits ? Holds::kSmallBlock : Holds::kOwnBlock, std::move(tail), left);
   }
 }
 
-void ReadBuffer::Adopt(BlockPool::Block block, bool small, size_t size) {
+void ReadBuffer::Adopt(Holds what, BlockPool::Block block, size_t size) {
+  holds_ = what;
   block_ = std::move(block);
-  small_ = small;
   base_ = block_.get();
   begin_ = 0;
   end_ = size;
 }
 
 void ReadBuffer::Release() {
-  if (block_) {
-    if (small_) {
-      pool_->GiveSmall(std::move(block_));
-    } else {
+  switch (holds_) {
+    case Holds::kNothing:
+      break;
+    case Holds::kReadBlock:
       pool_->GiveRead(std::move(block_));
-    }
+      break;
+    case Holds::kSmallBlock:
+      pool_->GiveSmall(std::move(block_));
+      break;
+    case Holds::kOwnBlock:
+      Unpoison(base_, end_);
+      block_.reset();
+      break;
   }
-  small_ = false;
+  holds_ = Holds::kNothing;
   base_ = nullptr;
   begin_ = end_ = poisoned_ = 0;
 }

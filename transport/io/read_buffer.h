@@ -44,20 +44,22 @@ class ReadBuffer {
     }
   }
 
-  // Gives the borrowed read block back. An unread tail moves to a small block when it fits there, and stays where it is otherwise.
+  // Gives the borrowed read block back. An unread tail moves to a small block when it fits there, and to memory of its own otherwise.
   void Park();
 
   // True when no block is borrowed at all: what an idle connection must be.
   bool holds_nothing() const { return base_ == nullptr; }
 
  private:
-  void Adopt(BlockPool::Block block, bool small, size_t size);
+  enum class Holds { kNothing, kReadBlock, kSmallBlock, kOwnBlock };
+
+  void Adopt(Holds what, BlockPool::Block block, size_t size);
   void Release();
   void PoisonConsumed();
 
   BlockPool* pool_;
   BlockPool::Block block_;
-  bool small_ = false;     // block_ is a small one (a parked tail)
+  Holds holds_ = Holds::kNothing;  // in block_; the last two are a parked tail
   uint8_t* base_ = nullptr;
   size_t begin_ = 0;       // first unread byte
   size_t end_ = 0;         // one past the last byte read

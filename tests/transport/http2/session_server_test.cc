@@ -363,6 +363,28 @@ TEST_F(ServerTest, DataForStreamsLongForgottenIsNoFlood) {
   EXPECT_EQ(Exchange(peer_.Ping("12345678")), "PING ACK 3132333435363738\n");
 }
 
+TEST_F(ServerTest, TrailersForStreamsLongForgottenAreNoReuse) {
+  Connect();
+  handler_.on_request = [](RecordingReceiver& request) {
+    request.exchange->SendHead({200, {}}, true);
+    request.Release();
+  };
+  constexpr frame::StreamId kStreams = 100;
+  for (frame::StreamId i = 0; i < kStreams; ++i) peer_.Headers(2 * i + 1, kPost);
+  EXPECT_TRUE(Send(peer_));
+  Receive();
+  for (frame::StreamId i = 0; i < kStreams; ++i) peer_.Headers(2 * i + 1, {{"a", "b"}}, kEndStream);
+  EXPECT_EQ(Exchange(peer_.Ping("12345678")), "PING ACK 3132333435363738\n");
+}
+
+TEST_F(ServerTest, WhatFollowsThePeersOwnResetIsNotInFlight) {
+  Connect();
+  EXPECT_TRUE(Send(peer_.Headers(1, kPost)));
+  Reset(request(0), StatusCode::kInternal);
+  Receive();
+  EXPECT_EQ(Exchange(peer_.RstStream(1, ErrorCode::kCancel).Data(1, "late")), "RST_STREAM stream=1 STREAM_CLOSED\n");
+}
+
 TEST_F(ServerTest, StreamErrorsOfTheFramerResetTheirStream) {
   Connect();
   EXPECT_EQ(Exchange(peer_.Headers(1, kPost).WindowUpdate(1, 0)), "RST_STREAM stream=1 PROTOCOL_ERROR\n");
@@ -712,6 +734,55 @@ TEST_F(ServerTest, StreamsThatThePeerMakesUsResetCountAsWell) {
   EXPECT_NE(Receive().find(" ENHANCE_YOUR_CALM debug=too many reset streams\n<end>\n"), std::string::npos);
   EXPECT_GT(handler_.requests.size(), 2000u);
   EXPECT_LT(handler_.requests.size(), 3000u);
+}
+
+TEST_F(ServerTest, ResetsOfCallsThatTheServerHasEndedAreNoFlood) {
+  Connect();
+  handler_.on_request = [](RecordingReceiver& request) {
+    request.exchange->SendHead({200, {}}, true);
+    request.Release();
+  };
+  // As clients do that have not ended their stream of requests when the status comes.
+  for (frame::StreamId i = 0; i < 10000; ++i) {
+    ASSERT_TRUE(Send(peer_.Headers(2 * i + 1, kPost).RstStream(2 * i + 1, ErrorCode::kNoError)));
+    ASSERT_EQ(Receive().find("GOAWAY"), std::string::npos) << i;
+  }
+}
+
+TEST_F(ServerTest, OneSettingsFrameMayChangeTheWindowOften) {
+  Connect();
+  EXPECT_TRUE(Send(peer_.Headers(1, kGet, kEndStream)));
+  SendHead(request(0));
+  SendData(request(0), std::string(70000, 'x'));
+  Receive();  // 65535 bytes have gone
+  std::vector<frame::Setting> settings;
+  for (int i = 0; i < 15; ++i) {
+    settings.push_back({SettingId::kInitialWindowSize, 1u << 20});
+    settings.push_back({SettingId::kInitialWindowSize, 65535 + 10});
+  }
+  EXPECT_EQ(Exchange(peer_.Settings(settings).WindowUpdate(0, 10000)), "SETTINGS ACK\nDATA stream=1 len=10 data=xxxxxxxxxx\n");
+  settings.assign(33, {SettingId::kInitialWindowSize, 1});
+  EXPECT_NE(Exchange(peer_.Settings(settings)).find("ENHANCE_YOUR_CALM"), std::string::npos);
+}
+
+TEST_F(ServerTest, AHugeMaxFrameSizeMakesNoHugeFrames) {
+  Connect({}, {{SettingId::kMaxFrameSize, frame::kMaxMaxFrameSize}, {SettingId::kInitialWindowSize, 1 << 30}});
+  EXPECT_TRUE(Send(peer_.WindowUpdate(0, 1 << 30).Headers(1, kGet, kEndStream)));
+  SendHead(request(0));
+  SendData(request(0), std::string(200000, 'x'), true);
+  const std::string sent = Receive();
+  EXPECT_NE(sent.find("DATA stream=1 len=65536 "), std::string::npos) << sent;
+}
+
+TEST_F(ServerTest, AReceiverThatAsksForMoreRoomThanThereEverIsDoesNotSpin) {
+  Connect();
+  EXPECT_TRUE(Send(peer_.Headers(1, kGet, kEndStream)));
+  SendHead(request(0));
+  int asked = 0;
+  request(0).on_writable = [&] { asked += request(0).exchange->TrySendInPlace(100000, false) == nullptr; };
+  OnLoop([&] { EXPECT_EQ(request(0).exchange->TrySendInPlace(100000, false), nullptr); });
+  EXPECT_TRUE(Send(peer_.WindowUpdate(1, 10)));
+  EXPECT_LE(asked, 2);
 }
 
 TEST_F(ServerTest, EmptyDataIsCutOff) {
