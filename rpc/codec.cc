@@ -24,9 +24,7 @@ void Serialize(const google::protobuf::MessageLite& message, size_t size, uint8_
 absl::StatusOr<io::SharedBytes> SerializeMessage(const google::protobuf::MessageLite& message, size_t max_bytes) {
   const size_t size = message.ByteSizeLong();
   if (absl::Status fits = CheckSize(size, max_bytes); !fits.ok()) return fits;
-  std::string bytes(kEnvelopePrefix + size, '\0');
-  Serialize(message, size, reinterpret_cast<uint8_t*>(bytes.data()));
-  return io::SharedBytes::FromString(std::move(bytes));
+  return io::SharedBytes::Make(kEnvelopePrefix + size, [&](uint8_t* out) { Serialize(message, size, out); });
 }
 
 absl::Status SendMessage(http::Exchange& exchange, const google::protobuf::MessageLite& message, bool end, size_t max_bytes) {
@@ -36,9 +34,7 @@ absl::Status SendMessage(http::Exchange& exchange, const google::protobuf::Messa
     Serialize(message, size, out);
     return absl::OkStatus();
   }
-  std::string bytes(kEnvelopePrefix + size, '\0');
-  Serialize(message, size, reinterpret_cast<uint8_t*>(bytes.data()));
-  exchange.SendData(io::SharedBytes::FromString(std::move(bytes)), end);
+  exchange.SendData(io::SharedBytes::Make(kEnvelopePrefix + size, [&](uint8_t* out) { Serialize(message, size, out); }), end);
   return absl::OkStatus();
 }
 

@@ -65,7 +65,7 @@ class EnvelopeReader {
   // Memory held for messages torn over pieces: grows with the bytes that came, not with the length announced.
   // Up to kKeptBytes stay for the next one.
   size_t held_bytes() const { return capacity_; }
-  static constexpr size_t kKeptBytes = 64 * 1024;
+  static constexpr size_t kKeptBytes = 128 * 1024;
 
  private:
   absl::Status ReadPrefix(const uint8_t* prefix);

@@ -14,7 +14,7 @@ using culvert::http2::Role, culvert::http2::Session;
 static void Echo(RecordingReceiver& r) {
   r.on_head = r.on_data = r.on_trailers = r.on_closed = [&r] {
     r.exchange->SendHead({200, {}}, false);
-    r.exchange->SendData(culvert::io::SharedBytes::FromString(std::exchange(r.body, {})), r.ended);
+    r.exchange->SendData(culvert::io::SharedBytes::Copy(std::exchange(r.body, {})), r.ended);
     if (r.ended || r.closed) r.Release();
   };
   if (r.ended) r.on_data();

@@ -59,7 +59,7 @@ class Conversation final : public Receiver {
       std::memcpy(out, bytes.data(), bytes.size());
       co_return absl::OkStatus();
     }
-    exchange_.SendData(io::SharedBytes::FromString(std::string(bytes)), false);
+    exchange_.SendData(io::SharedBytes::Copy(bytes), false);
     // OnWritable comes only to those who have met no room: not to who has just filled the last of it.
     while (failed_.ok() && !exchange_.writable()) co_await writable_.Wait(asio::use_awaitable);
     co_return failed_;

@@ -37,6 +37,7 @@ class ReceiveWindow {
   explicit ReceiveWindow(uint32_t size, uint32_t believed = 0) : size_(size), available_(std::max(size, believed)) {}
 
   uint32_t size() const { return size_; }
+  bool half_used() const { return available_ <= size_ / 2; }
 
   // The peer sent n bytes; false when that was more than allowed: a FLOW_CONTROL_ERROR.
   [[nodiscard]] bool Receive(uint32_t n) {

@@ -18,7 +18,7 @@ struct Options {
 
   // Streams the peer may have open at once; a stream counts until its handler has ended. Server only.
   uint32_t max_concurrent_streams = 1000;
-  // Bytes the peer may send on one stream before the application consumes them.
+  // Bytes the peer may send on one stream before the application consumes them; grows up to max_window where that is faster.
   uint32_t initial_window = 256 * 1024;
   uint32_t max_frame_size = frame::kMinMaxFrameSize;
   // Decoded header list in bytes as RFC 9113 6.5.2 counts them. A longer request is answered with 431.
@@ -27,8 +27,10 @@ struct Options {
 
   // --- ours alone ---
 
-  // Bytes the peer may send on the connection before it hears from us.
+  // Bytes the peer may send on the connection before it hears from us; grows likewise.
   uint32_t connection_window = 1024 * 1024;
+  // Up to where windows grow for an application that keeps up with a fast peer (see bandwidth_probe.h); at most 2^29. No growth below the two above.
+  uint32_t max_window = 8 * 1024 * 1024;
   // Bytes that all streams together may have received and not consumed; beyond it the connection's window is not renewed.
   size_t parked_budget = 4 * 1024 * 1024;
   // Bytes written and not yet taken by the socket. Streams wait beyond it; control frames may pass it up to four times, then reading stops.

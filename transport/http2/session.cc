@@ -63,6 +63,7 @@ Session::Session(Role role, std::unique_ptr<io::ByteStream> stream, const Option
       next_id_(role == Role::kClient ? 1 : 2),
       framer_(loop_.blocks(), FramerOptions(role, options)),
       receive_window_(frame::kDefaultWindow),
+      probe_(options.initial_window, options.max_window),
       encoder_(options.encoder_table_size),
       output_(loop_.blocks()) {}
 

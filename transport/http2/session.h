@@ -27,6 +27,7 @@
 #include "transport/hpack/encoder.h"
 #include "transport/http/exchange.h"
 #include "transport/http2/abuse_guard.h"
+#include "transport/http2/bandwidth_probe.h"
 #include "transport/http2/options.h"
 #include "transport/http2/stream.h"
 #include "transport/io/byte_stream.h"
@@ -79,6 +80,7 @@ class Session final : public std::enable_shared_from_this<Session> {
   friend class Stream;
   using Clock = io::Timer::Clock;
   static constexpr uint32_t kLargestSentFrame = 64 * 1024;
+  static constexpr std::array<uint8_t, 8> kProbePing = {'p', 'r', 'o', 'b', 'i', 'n', 'g', '.'};
   static constexpr std::array<uint8_t, 8> kDrainPing = {'d', 'r', 'a', 'i', 'n', 'i', 'n', 'g'};
 
   Session(Role role, std::unique_ptr<io::ByteStream> stream, const Options& options, http::Handler* handler);
@@ -171,6 +173,7 @@ class Session final : public std::enable_shared_from_this<Session> {
   // Receiving:
   frame::Framer framer_;
   ReceiveWindow receive_window_;
+  BandwidthProbe probe_;
   uint64_t unconsumed_ = 0;       // over all streams
   uint32_t withheld_credit_ = 0;  // of the connection's window, while unconsumed_ is over the budget
   AbuseGuard guard_;

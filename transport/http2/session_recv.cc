@@ -147,6 +147,7 @@ absl::Status Session::OnData(const frame::FrameHeader& header, const frame::Data
     if (data.end_stream) OnPeerEnd(*stream);
     return absl::OkStatus();
   }
+  if (probe_.OnData(charged, stream->receive_window_.half_used() || receive_window_.half_used())) frame::AppendPing(output_, kProbePing, false);
   stream->unconsumed_ += data.data.size();
   unconsumed_ += data.data.size();
   CreditConnection(charged);
@@ -363,6 +364,10 @@ absl::Status Session::OnPing(const frame::PingFrame& ping) {
   if (!ping.ack) {
     frame::AppendPing(output_, ping.opaque, true);
     ScheduleFlush();
+  } else if (ping.opaque == kProbePing) {
+    probe_.OnAck();
+    // The streams' follow as their bytes are consumed.
+    if (const uint32_t increment = receive_window_.GrowTo(probe_.window()); increment != 0) frame::AppendWindowUpdate(output_, 0, increment);
   } else if (draining_ && role_ == Role::kServer && ping.opaque == kDrainPing && goaway_last_ == frame::kMaxStreamId) {
     goaway_last_ = last_peer_id_;
     SendGoAway(goaway_last_, ErrorCode::kNoError, "draining");

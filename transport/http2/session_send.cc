@@ -401,7 +401,7 @@ void Stream::Consumed(size_t n) {
   session_.unconsumed_ -= n;
   if (session_.withheld_credit_ != 0) session_.CreditConnection(0);
   if (!CanReceive(state_)) return;
-  const uint32_t increment = receive_window_.Consume(static_cast<uint32_t>(n));
+  const uint32_t increment = receive_window_.GrowTo(session_.probe_.window()) + receive_window_.Consume(static_cast<uint32_t>(n));
   if (increment == 0) return;
   frame::AppendWindowUpdate(session_.output_, id_, increment);
   session_.ScheduleFlush();

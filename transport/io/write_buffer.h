@@ -13,11 +13,11 @@
 
 #include <sys/uio.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
-#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -34,11 +34,16 @@ struct SharedBytes {
   const uint8_t* data = nullptr;
   size_t size = 0;
 
-  static SharedBytes FromString(std::string bytes) {
-    auto owner = std::make_shared<const std::string>(std::move(bytes));
-    const auto* data = reinterpret_cast<const uint8_t*>(owner->data());
-    const size_t size = owner->size();
-    return {std::move(owner), data, size};
+  // n bytes that fill(uint8_t*) writes, in one allocation.
+  template <class F>
+  static SharedBytes Make(size_t n, F&& fill) {
+    std::shared_ptr<uint8_t[]> bytes = std::make_shared_for_overwrite<uint8_t[]>(n);
+    fill(bytes.get());
+    const uint8_t* const data = bytes.get();
+    return {std::move(bytes), data, n};
+  }
+  static SharedBytes Copy(std::string_view bytes) {
+    return Make(bytes.size(), [&](uint8_t* to) { std::copy(bytes.begin(), bytes.end(), to); });
   }
   SharedBytes Slice(size_t offset, size_t length) const { return {owner, data + offset, length}; }
 };

@@ -325,8 +325,8 @@ TEST(Framer, ReadsWhatTheSerializerWrites) {
     AppendSettingsAck(out);
     AppendHeaders(out, encoder, 1, fields, false, kMinMaxFrameSize);
     std::memcpy(AppendDataFrame(out, 1, 3, false), "abc", 3);
-    AppendDataFrame(out, 1, io::SharedBytes::FromString("shared"), false);
-    AppendDataFrame(out, 1, io::SharedBytes::FromString(std::string(8000, 's')), true);
+    AppendDataFrame(out, 1, io::SharedBytes::Copy("shared"), false);
+    AppendDataFrame(out, 1, io::SharedBytes::Copy(std::string(8000, 's')), true);
     AppendPriority(out, 3, {.depends_on = 1, .exclusive = true, .weight = 7});
     AppendRstStream(out, 1, ErrorCode::kStreamClosed);
     AppendPushPromise(out, encoder, 1, 4, fields);

@@ -69,7 +69,7 @@ TEST(Append, WritesTheBytesOfTheRfc) {
 TEST(AppendDataFrame, ALargePayloadIsNotCopied) {
   io::BlockPool pool;
   io::WriteBuffer out(pool);
-  const io::SharedBytes payload = io::SharedBytes::FromString(std::string(5000, 's'));
+  const io::SharedBytes payload = io::SharedBytes::Copy(std::string(5000, 's'));
   AppendDataFrame(out, 1, payload, true);
   std::array<iovec, 4> pieces;
   ASSERT_EQ(out.Gather(pieces), 2u);
@@ -161,7 +161,7 @@ TEST(Append, SteadyStateAllocatesNothing) {
   io::BlockPool pool;
   io::WriteBuffer out(pool);
   hpack::Encoder encoder;
-  const io::SharedBytes payload = io::SharedBytes::FromString(std::string(5000, 's'));
+  const io::SharedBytes payload = io::SharedBytes::Copy(std::string(5000, 's'));
   const std::vector<HeaderField> fields = {
       {":status", "200"}, {"content-type", "application/grpc"}, {"n", "v", true}};
   const std::array<Setting, 1> settings = {Setting{SettingId::kInitialWindowSize, 65535}};

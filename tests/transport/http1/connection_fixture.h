@@ -200,12 +200,12 @@ class ConnectionTest : public testing::Test, public http::Handler {
     const std::string length = std::to_string(body.size());
     const http::HeaderField field{"content-length", length};
     request.exchange.SendHead({200, {&field, 1}}, false);
-    request.exchange.SendData(io::SharedBytes::FromString(body), true);
+    request.exchange.SendData(io::SharedBytes::Copy(body), true);
     request.Release();
   }
 
   static void SendText(http::Exchange& exchange, std::string text, bool end) {
-    exchange.SendData(io::SharedBytes::FromString(std::move(text)), end);
+    exchange.SendData(io::SharedBytes::Copy(text), end);
   }
 
   std::shared_ptr<Connection> connection() { return weak_.lock(); }

@@ -64,8 +64,10 @@ class SessionTest : public testing::Test {
     auto [peer, ours] = testing_support::MakeMemoryStreamPair(loop_, stream_options);
     peer_stream_ = std::move(peer);
     heard_.emplace(role == Role::kClient ? FrameTranscript::From::kClient : FrameTranscript::From::kServer);
+    Options used = options;
+    if (!windows_grow_) used.max_window = 0;
     auto session =
-        Session::Create(role, std::move(ours), options, role == Role::kServer ? &handler_ : nullptr);
+        Session::Create(role, std::move(ours), used, role == Role::kServer ? &handler_ : nullptr);
     weak_ = session;
     asio::co_spawn(context_, session->Run(session), [this](std::exception_ptr error) {
       EXPECT_EQ(error, nullptr);
@@ -159,7 +161,7 @@ class SessionTest : public testing::Test {
   // --- both ---
 
   void SendData(RecordingReceiver& receiver, std::string data, bool end = false) {
-    OnLoop([&] { receiver.exchange->SendData(io::SharedBytes::FromString(std::move(data)), end); });
+    OnLoop([&] { receiver.exchange->SendData(io::SharedBytes::Copy(data), end); });
   }
   void SendTrailers(RecordingReceiver& receiver, const Fields& trailers) {
     OnLoop([&] { receiver.exchange->SendTrailers(trailers); });
@@ -197,6 +199,7 @@ class SessionTest : public testing::Test {
   testing_support::RecordingHandler handler_;
   std::vector<std::unique_ptr<RecordingReceiver>> receivers_;  // of a client's requests
   std::weak_ptr<Session> weak_;
+  bool windows_grow_ = false;  // otherwise no PING of ours is in the transcripts
   bool run_ended_ = false;
 };
 

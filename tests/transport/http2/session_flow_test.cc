@@ -215,7 +215,7 @@ TEST_F(FlowTest, AWriterThatHeedsItsCallKeepsOneMessageQueued) {
   RecordingReceiver& stream = request(0);
   int messages = 1;
   stream.on_writable = [&] {
-    if (++messages <= 4) stream.exchange->SendData(io::SharedBytes::FromString("message"), messages == 4);
+    if (++messages <= 4) stream.exchange->SendData(io::SharedBytes::Copy("message"), messages == 4);
   };
   SendData(stream, "message");
   std::string text = Receive();
@@ -231,7 +231,7 @@ TEST_F(FlowTest, ThePeersPaceBoundsTheOutput) {
   size_t written = 0;
   const auto write = [&] {
     while (stream.exchange->writable() && written < 1000000) {
-      stream.exchange->SendData(io::SharedBytes::FromString(std::string(5000, 'x')), false);
+      stream.exchange->SendData(io::SharedBytes::Copy(std::string(5000, 'x')), false);
       written += 5000;
     }
   };
@@ -274,6 +274,26 @@ TEST_F(FlowTest, CreditIsGivenBackByHalfWindows) {
   EXPECT_EQ(Receive(), "");
   Consume(upload, 9000);
   EXPECT_EQ(Receive(), "WINDOW_UPDATE stream=1 increment=51000\n");
+}
+
+TEST_F(FlowTest, WindowsGrowForAFastPeerWhoseDataIsConsumed) {
+  windows_grow_ = true;
+  RecordingReceiver& upload = Upload({.initial_window = 1000, .connection_window = 70000}, false);
+  EXPECT_EQ(Exchange(peer_.Data(1, std::string(500, 'x'))), "PING 70726f62696e672e\n");
+  EXPECT_EQ(Exchange(peer_.Data(1, std::string(300, 'x'))), "") << "one probe at a time";
+  Consume(upload, 800);
+  EXPECT_EQ(Receive(), "WINDOW_UPDATE stream=1 increment=800\n");
+  // 300 before and 600 now came within the round trip.
+  EXPECT_EQ(Exchange(peer_.Data(1, std::string(600, 'x')).Ping("probing.", true)), "");
+  Consume(upload, 600);
+  EXPECT_EQ(Receive(), "WINDOW_UPDATE stream=1 increment=2600\n") << "to 3600; the 600 are not half of that";
+}
+
+TEST_F(FlowTest, NobodysWindowGrowsWhoDoesNotConsume) {
+  windows_grow_ = true;
+  Upload({.initial_window = 1000, .connection_window = 70000}, false);
+  EXPECT_EQ(Exchange(peer_.Data(1, std::string(1000, 'x')).Ping("probing.", true)), "PING 70726f62696e672e\n");
+  EXPECT_EQ(Exchange(peer_.Data(1, "x")), "RST_STREAM stream=1 FLOW_CONTROL_ERROR\n");
 }
 
 TEST_F(FlowTest, AfterTheEndNoCreditIsGivenToAStream) {

@@ -143,7 +143,7 @@ TEST_F(ServerTest, ServesARequestWithBodyAndTrailers) {
     EXPECT_EQ(exchange.Hijack().status().code(), StatusCode::kFailedPrecondition);
     const Fields fields = {{"server", "culvert"}}, trailers = {{"grpc-status", "0"}};
     exchange.SendHead({200, fields}, false);
-    exchange.SendData(io::SharedBytes::FromString("xyz"), false);
+    exchange.SendData(io::SharedBytes::Copy("xyz"), false);
     exchange.SendTrailers(trailers);
     exchange.SendHead({500, {}}, true);  // once is enough
     request(0).Release();

@@ -86,7 +86,7 @@ TEST(WriteBuffer, ShrinkOfAllLeavesWhatWasThereBefore) {
   EXPECT_TRUE(buffer.empty());
   EXPECT_EQ(Pieces(buffer), 0u);
   buffer.Append("abc");
-  buffer.AppendShared(SharedBytes::FromString(std::string(5000, 's')));
+  buffer.AppendShared(SharedBytes::Copy(std::string(5000, 's')));
   buffer.Grow(10);
   buffer.Shrink(10);
   EXPECT_EQ(Bytes(buffer), "abc" + std::string(5000, 's'));
@@ -126,7 +126,7 @@ TEST(WriteBuffer, ASmallPayloadIsCopiedAndReleasedAtOnce) {
 TEST(WriteBuffer, HeadsBetweenLargePayloadsShareOneBlock) {
   BlockPool pool;
   WriteBuffer buffer(pool);
-  const SharedBytes payload = SharedBytes::FromString(std::string(5000, 's'));
+  const SharedBytes payload = SharedBytes::Copy(std::string(5000, 's'));
   std::string expected;
   for (int i = 0; i < 100; ++i) {
     const std::string head = "head" + std::to_string(i);
@@ -149,7 +149,7 @@ TEST(WriteBuffer, HeadsBetweenLargePayloadsShareOneBlock) {
 TEST(WriteBuffer, GatherFillsNoMoreThanItIsGiven) {
   BlockPool pool;
   WriteBuffer buffer(pool);
-  for (int i = 0; i < 5; ++i) buffer.AppendShared(SharedBytes::FromString(std::string(5000, 's')));
+  for (int i = 0; i < 5; ++i) buffer.AppendShared(SharedBytes::Copy(std::string(5000, 's')));
   std::array<iovec, 3> pieces;
   EXPECT_EQ(buffer.Gather(pieces), 3u);
 }
@@ -162,7 +162,7 @@ TEST(WriteBuffer, PiecesStayWhereTheyAreWhileMoreIsAppended) {
   ASSERT_EQ(buffer.Gather(pieces), 1u);
   const iovec before = pieces[0];
   for (int i = 0; i < 50; ++i) {
-    buffer.AppendShared(SharedBytes::FromString(std::string(5000, 's')));
+    buffer.AppendShared(SharedBytes::Copy(std::string(5000, 's')));
     buffer.Append(std::string(1000, 'c'));
   }
   EXPECT_EQ(std::string(static_cast<const char*>(before.iov_base), before.iov_len), "first");
@@ -192,7 +192,7 @@ TEST(WriteBuffer, AnyMixOfAppendsAndConsumesKeepsTheBytesInOrder) {
       }
       case 2:
         expected += text;
-        buffer.AppendShared(SharedBytes::FromString(std::move(text)));
+        buffer.AppendShared(SharedBytes::Copy(text));
         break;
       case 3: {
         const size_t taken =
@@ -212,7 +212,7 @@ TEST(WriteBuffer, AnyMixOfAppendsAndConsumesKeepsTheBytesInOrder) {
 TEST(WriteBuffer, SteadyStateAllocatesNothing) {
   BlockPool pool;
   WriteBuffer buffer(pool);
-  const SharedBytes payload = SharedBytes::FromString(std::string(5000, 's'));
+  const SharedBytes payload = SharedBytes::Copy(std::string(5000, 's'));
   const auto turn = [&] {
     for (int i = 0; i < 10; ++i) {
       buffer.Append("head of nine");
@@ -233,7 +233,7 @@ TEST(WriteBuffer, SteadyStateAllocatesNothing) {
 TEST(WriteBuffer, SteadyStateOfABacklogThatNeverEmptiesAllocatesNothing) {
   BlockPool pool;
   WriteBuffer buffer(pool);
-  const SharedBytes payload = SharedBytes::FromString(std::string(5000, 's'));
+  const SharedBytes payload = SharedBytes::Copy(std::string(5000, 's'));
   buffer.AppendShared(payload);
   const auto turn = [&] {
     buffer.Append("head of nine");
