@@ -44,6 +44,7 @@ class Channel final : public std::enable_shared_from_this<Channel> {
  public:
   // Targets as gRPC names them: "host:port", "dns:///host:port", "ipv4:127.0.0.1:50051", "ipv6:[::1]:50051", "unix:/path",
   // "unix-abstract:name". InvalidArgument says what is wrong with a target.
+  // The loop outlives the channel and its calls.
   static absl::StatusOr<std::shared_ptr<Channel>> Create(EventLoop& loop, std::string_view target, ChannelOptions options = {});
   // With a thread and a loop of its own.
   static absl::StatusOr<std::shared_ptr<Channel>> Create(std::string_view target, ChannelOptions options = {});

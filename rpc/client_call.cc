@@ -3,7 +3,7 @@
 #include <asio/use_awaitable.hpp>
 
 #include "absl/container/inlined_vector.h"
-#include "rpc/path.h"
+#include "rpc/content_type.h"
 #include "rpc/status.h"
 #include "rpc/timeout.h"
 #include "transport/base/check.h"
@@ -12,12 +12,12 @@
 namespace culvert {
 
 ClientContext::~ClientContext() {
-  if (call_ != nullptr) call_->ForgetContext();
+  if (rpc::ClientCall* const call = call_) call->ForgetContext();
 }
 
 void ClientContext::Cancel() {
   cancelled_ = true;
-  if (call_ != nullptr) call_->Cancel();
+  if (rpc::ClientCall* const call = call_) call->Cancel();
 }
 
 namespace rpc {
@@ -32,10 +32,14 @@ ClientCall::ClientCall(std::shared_ptr<Channel> channel, std::string_view path, 
       context_(&context),
       input_(channel_->options().max_receive_bytes),
       deadline_timer_(channel_->loop().timers(), [](void* self) { static_cast<ClientCall*>(self)->OnDeadline(); }, this),
-      cancelled_early_(context.cancelled_) {
-  CULVERT_DCHECK(context.call_ == nullptr, "a ClientContext serves one call");
+      cancelled_early_(PutInto(context)) {}
+
+// Cancel, from another thread, sets the flag and then looks for the call; so the call is there before the flag is looked at.
+bool ClientCall::PutInto(ClientContext& context) {
+  CULVERT_CHECK(context.call_ == nullptr, "a ClientContext serves one call");
   context.keep_ = base::Ref<base::RefCounted>(this);
   context.call_ = this;
+  return context.cancelled_;
 }
 
 ClientCall::~ClientCall() = default;
@@ -105,9 +109,8 @@ void ClientCall::OnSession() {
     pending_.reset();
   } else if (pending_end_) {
     exchange_->SendData({}, true);
-  } else {
-    OnRoom();
   }
+  OnRoom();  // last: who writes may end the call
 }
 
 void ClientCall::OnNoSession(const absl::Status& why) {
@@ -210,7 +213,9 @@ void ClientCall::Over(absl::Status status) {
   pending_.reset();
   ForgetContext();
   const base::Ref<ClientCall> self = std::move(self_);
-  const std::shared_ptr<Channel> channel = std::move(channel_);  // not kept by a context that outlives its call
+  // Not kept by a context that outlives its call, and let go before anybody hears of the end: who does may be the channel's last owner, and
+  // would otherwise leave that to this thread.
+  channel_.reset();
   OnOver();
 }
 
@@ -232,13 +237,16 @@ base::Ref<ClientStreamCall> ClientStreamCall::StartWithRequest(const std::shared
 
 void ClientStreamCall::WritesDone() {
   OnLoop([self = base::Ref<ClientStreamCall>(this)] {
-    if (!std::exchange(self->writes_done_, true)) self->EndRequests();
+    if (std::exchange(self->writes_done_, true)) return;
+    self->EndRequests();
+    if (!self->writing_) return;
+    // A Write that waits for room has sent its message, and none follows that the room would be for.
+    self->loop().Post([self, done = std::exchange(self->writing_, nullptr)]() mutable { done(!self->over()); });
   });
 }
 
 void ClientStreamCall::Abandon() {
   OnLoop([self = base::Ref<ClientStreamCall>(this)] {
-    self->abandoned_ = true;
     if (!self->over()) self->Fail(absl::CancelledError("the call was abandoned before it finished"));
   });
 }
@@ -259,7 +267,8 @@ Task<bool> ClientStreamCall::ReadTask(base::Ref<ClientStreamCall> self, google::
     case MessageInput::Result::kNeedMore:
       break;
   }
-  co_return co_await self->InitiateRead(message, asio::use_awaitable);
+  if (self->over()) co_return false;
+  co_return co_await self->WaitForMessage(message, asio::use_awaitable);
 }
 
 Task<bool> ClientStreamCall::WriteTask(base::Ref<ClientStreamCall> self, const google::protobuf::MessageLite& message) {
@@ -271,10 +280,14 @@ Task<bool> ClientStreamCall::WriteTask(base::Ref<ClientStreamCall> self, const g
   co_return co_await self->WaitForRoom(asio::use_awaitable);
 }
 
-void ClientStreamCall::StartRead(google::protobuf::MessageLite& message, Completion<bool> done) {
+void ClientStreamCall::SetReader(google::protobuf::MessageLite& message, Completion<bool> done) {
   CULVERT_DCHECK(!reading_, "two reads at once on one stream");
   target_ = &message;
   reading_ = std::move(done);
+}
+
+void ClientStreamCall::StartRead(google::protobuf::MessageLite& message, Completion<bool> done) {
+  SetReader(message, std::move(done));
   if (!delivering_) ScheduleDeliver();  // in case there is something already
 }
 
@@ -312,9 +325,7 @@ void ClientStreamCall::OnRoom() {
 
 void ClientStreamCall::OnOver() {
   // From the loop: the end may have come from within the user's own operation.
-  loop().Post([self = base::Ref<ClientStreamCall>(this)] {
-    if (auto done = std::exchange(self->writing_, nullptr)) done(false);
-  });
+  if (writing_) loop().Post([done = std::exchange(writing_, nullptr)]() mutable { done(false); });
   ScheduleDeliver();
 }
 

@@ -8,7 +8,9 @@
 // on other threads are posted there. A call keeps itself alive until it is over.
 
 #include <asio/associated_cancellation_slot.hpp>
+#include <asio/associated_executor.hpp>
 #include <asio/async_result.hpp>
+#include <asio/bind_executor.hpp>
 #include <asio/use_awaitable.hpp>
 #include <memory>
 #include <mutex>
@@ -74,16 +76,17 @@ class ClientCall : public base::RefCounted, public http::Receiver, public client
   // Ends the call with `status`, whatever the peer says.
   void Fail(const absl::Status& status);
 
-  // Wraps a user's handler: its cancellation slot cancels the call.
+  // Wraps a user's handler: its cancellation slot, which belongs to the handler's executor, cancels the call.
   template <class R, class Handler>
   Completion<R> Bind(Handler handler) {
     auto slot = asio::get_associated_cancellation_slot(handler);
     if (!slot.is_connected()) return MakeCompletion<R>(loop(), std::move(handler));
     slot.assign([self = base::Ref<ClientCall>(this)](asio::cancellation_type_t) { self->Cancel(); });
-    return [slot, completion = MakeCompletion<R>(loop(), std::move(handler))](R result) mutable {
-      slot.clear();
-      completion(std::move(result));
-    };
+    auto executor = asio::get_associated_executor(handler, loop().executor());
+    return MakeCompletion<R>(loop(), asio::bind_executor(executor, [slot, handler = std::move(handler)](R result) mutable {
+                               slot.clear();
+                               std::move(handler)(std::move(result));
+                             }));
   }
 
  private:
@@ -97,6 +100,8 @@ class ClientCall : public base::RefCounted, public http::Receiver, public client
   void OnSession() final;
   void OnNoSession(const absl::Status& why) final;
 
+  // True when the context was cancelled already.
+  bool PutInto(ClientContext& context);
   void OnDeadline();
   // Metadata that the peer sent, for the context.
   absl::Status Keep(Metadata ClientContext::*which, std::span<const http::HeaderField> fields);
@@ -190,17 +195,16 @@ class ClientStreamCall final : public ClientCall {
   template <class Token>
   auto AsyncFinish(Token&& token) {
     return asio::async_initiate<Token, void(absl::Status)>(
-        [](auto handler, ClientStreamCall* call) {
-          call->OnLoop([self = base::Ref<ClientStreamCall>(call), done = call->Bind<absl::Status>(std::move(handler))]() mutable {
-            self->StartFinish(std::move(done));
-          });
+        [](auto handler, base::Ref<ClientStreamCall> call) {
+          auto done = call->Bind<absl::Status>(std::move(handler));
+          call->OnLoop([call, done = std::move(done)]() mutable { call->StartFinish(std::move(done)); });
         },
-        token, this);
+        token, base::Ref<ClientStreamCall>(this));
   }
   template <class Response, class Token>
   auto AsyncFinishWithResponse(Token&& token) {
     return asio::async_initiate<Token, void(absl::StatusOr<Response>)>(
-        [](auto handler, ClientStreamCall* call) {
+        [](auto handler, base::Ref<ClientStreamCall> call) {
           auto response = std::make_unique<Response>();
           Response* message = response.get();
           auto done = call->Bind<absl::StatusOr<Response>>(std::move(handler));
@@ -208,11 +212,9 @@ class ClientStreamCall final : public ClientCall {
             if (status.ok()) return done(std::move(*response));
             done(std::move(status));
           };
-          call->OnLoop([self = base::Ref<ClientStreamCall>(call), message, finish = std::move(finish)]() mutable {
-            self->StartFinishWithResponse(message, std::move(finish));
-          });
+          call->OnLoop([call, message, finish = std::move(finish)]() mutable { call->StartFinishWithResponse(message, std::move(finish)); });
         },
-        token, this);
+        token, base::Ref<ClientStreamCall>(this));
   }
 
   // Nobody will use the call any more: cancels it unless it is over. Any thread.
@@ -245,6 +247,15 @@ class ClientStreamCall final : public ClientCall {
         },
         token, this, &message);
   }
+  // For ReadTask, once it has seen that there is nothing yet.
+  template <class Token>
+  auto WaitForMessage(google::protobuf::MessageLite& message, Token&& token) {
+    return asio::async_initiate<Token, void(bool)>(
+        [](auto handler, ClientStreamCall* call, google::protobuf::MessageLite* message) {
+          call->SetReader(*message, call->Bind<bool>(std::move(handler)));
+        },
+        token, this, &message);
+  }
   // For WriteTask, once the message has been sent.
   template <class Token>
   auto WaitForRoom(Token&& token) {
@@ -258,6 +269,7 @@ class ClientStreamCall final : public ClientCall {
     loop().Post(std::forward<F>(f));
   }
 
+  void SetReader(google::protobuf::MessageLite& message, Completion<bool> done);
   void StartRead(google::protobuf::MessageLite& message, Completion<bool> done);
   void StartWrite(absl::StatusOr<io::SharedBytes> bytes, Completion<bool> done);
   void StartFinish(Completion<absl::Status> done);
@@ -282,7 +294,6 @@ class ClientStreamCall final : public ClientCall {
   bool delivering_ = false;
   bool deliver_scheduled_ = false;
   bool writes_done_ = false;
-  bool abandoned_ = false;
 };
 
 // Sole owner of a call's streaming side.

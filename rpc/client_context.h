@@ -37,7 +37,10 @@ class ClientContext {
 
   // The call ends with DEADLINE_EXCEEDED at that time, and the server is told of it in advance. Default: never.
   void set_deadline(Clock::time_point deadline) { deadline_ = deadline; }
-  void set_timeout(std::chrono::nanoseconds timeout) { deadline_ = Clock::now() + timeout; }
+  void set_timeout(std::chrono::nanoseconds timeout) {
+    const Clock::time_point now = Clock::now();
+    deadline_ = timeout < Clock::time_point::max() - now ? now + timeout : Clock::time_point::max();
+  }
 
   // Whether the call waits for a connection when there is none, rather than failing with UNAVAILABLE once connecting has failed.
   void set_wait_for_ready(bool wait) { wait_for_ready_ = wait; }
@@ -66,7 +69,7 @@ class ClientContext {
   std::string peer_;
 
   base::Ref<base::RefCounted> keep_;  // the call, for as long as call_ is looked at
-  rpc::ClientCall* call_ = nullptr;   // set by the thread that starts the call
+  std::atomic<rpc::ClientCall*> call_{nullptr};
   std::atomic<bool> cancelled_{false};
 };
 

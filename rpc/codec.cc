@@ -1,6 +1,7 @@
 #include "rpc/codec.h"
 
 #include <algorithm>
+#include <climits>
 #include <utility>
 
 #include "transport/base/strings.h"
@@ -9,8 +10,11 @@ namespace culvert::rpc {
 
 namespace {
 
+constexpr size_t kKeptParked = 1024;
+
 absl::Status CheckSize(size_t size, size_t max_bytes) {
-  if (size <= max_bytes && size <= UINT32_MAX) return absl::OkStatus();
+  // protobuf counts in int.
+  if (size <= max_bytes && size <= INT_MAX) return absl::OkStatus();
   return absl::ResourceExhaustedError(StrCat("message of ", size, " bytes to be sent, the limit is ", max_bytes));
 }
 
@@ -56,7 +60,7 @@ void MessageInput::EndLoan() {
 
 size_t MessageInput::Discard() {
   const size_t held = parked_.size() - parked_begin_ + lent_.size();
-  parked_ = {};
+  parked_ = std::vector<uint8_t>();
   parked_begin_ = 0;
   lent_ = {};
   return held;
@@ -92,7 +96,9 @@ MessageInput::Result MessageInput::Next(google::protobuf::MessageLite& message, 
     if (from_parked) {
       parked_begin_ += *taken;
       if (parked_begin_ == parked_.size()) {
-        parked_ = {};
+        // A stream that fell behind once does not hold that memory for good.
+        if (parked_.capacity() > kKeptParked) parked_ = std::vector<uint8_t>();
+        parked_.clear();
         parked_begin_ = 0;
       }
     } else {

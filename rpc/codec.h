@@ -4,9 +4,10 @@
 // Messages to enveloped bytes and back. Everything above this file speaks protobuf messages, everything below it bytes. Pure but for the
 // exchange it sends on.
 
+#include <algorithm>
+#include <climits>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <optional>
 #include <span>
 #include <string>
@@ -32,7 +33,7 @@ absl::StatusOr<io::SharedBytes> SerializeMessage(const google::protobuf::Message
 //   OnData:  input.Lend(bytes, end);  wake the reader, who calls Next as often as it likes;  input.EndLoan();
 class MessageInput {
  public:
-  explicit MessageInput(size_t max_message_bytes) : envelopes_(max_message_bytes) {}
+  explicit MessageInput(size_t max_message_bytes) : envelopes_(std::min<size_t>(max_message_bytes, INT_MAX)) {}  // protobuf counts in int
 
   enum class Result { kMessage, kNeedMore, kEnd, kError };
 

@@ -8,6 +8,7 @@
 #include <asio/associated_executor.hpp>
 #include <asio/dispatch.hpp>
 #include <asio/executor_work_guard.hpp>
+#include <exception>
 #include <type_traits>
 #include <utility>
 
@@ -35,7 +36,14 @@ template <class R, class Handler>
 Completion<R> MakeCompletion(EventLoop& loop, Handler handler) {
   auto executor = asio::get_associated_executor(handler, loop.executor());
   if (RunsOn(executor, loop)) {
-    return [handler = std::move(handler)](R result) mutable { std::move(handler)(std::move(result)); };
+    return [&loop, handler = std::move(handler)](R result) mutable {
+      try {
+        std::move(handler)(std::move(result));
+      } catch (...) {
+        // Out of the loop's run(), as with asio, but not through the connection that we are called from.
+        loop.Post([thrown = std::current_exception()] { std::rethrow_exception(thrown); });
+      }
+    };
   }
   return [handler = std::move(handler), work = asio::make_work_guard(executor)](R result) mutable {
     asio::dispatch(work.get_executor(),

@@ -77,13 +77,13 @@ _culvert_sources = rule(
     implementation = _culvert_sources_impl,
     attrs = {
         "deps": attr.label_list(mandatory = True, allow_empty = False, providers = [ProtoInfo]),
-        "_plugin": attr.label(default = Label("//rpc/codegen:protoc-gen-culvert"), executable = True, cfg = "host"),
+        "_plugin": attr.label(default = Label("//rpc/codegen:protoc-gen-culvert"), executable = True, cfg = "exec"),
         # Bazel's own default of --proto_compiler, which makes the messages; this Bazel has no way to ask for the flag.
         "_protoc": attr.label(
             default = "@com_google_protobuf//:protoc",
             executable = True,
             allow_files = True,
-            cfg = "host",
+            cfg = "exec",
         ),
     },
     doc = "Runs protoc with protoc-gen-culvert over the direct sources of `deps`.",

@@ -2,7 +2,7 @@
 
 #include <optional>
 
-#include "rpc/path.h"
+#include "rpc/content_type.h"
 #include "rpc/status.h"
 #include "transport/base/strings.h"
 

@@ -38,7 +38,8 @@ class Reader {
   explicit Reader(rpc::ServerCall& call) : call_(call) {}
 
   // True with the next message in `message`, whose memory is reused; false when the client has sent its last one, or the call is over (see
-  // ServerContext::cancelled). One Read at a time; a Write may be under way.
+  // ServerContext::cancelled). One Read at a time; a Write may be under way. asio's cancellation ends the wait; a message that came in the same
+  // moment may be taken and lost.
   Task<bool> Read(Request& message) { return call_.Read(message); }
 
  private:

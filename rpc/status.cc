@@ -16,6 +16,8 @@ constexpr std::string_view kGrpcStatus = "grpc-status";
 constexpr std::string_view kGrpcMessage = "grpc-message";
 constexpr std::string_view kGrpcStatusDetails = "grpc-status-details-bin";
 
+constexpr size_t kMaxMessage = 4096;
+
 constexpr bool TravelsAsIs(char c) { return c >= 0x20 && c <= 0x7e && c != '%'; }
 
 constexpr int HexValue(char c) {
@@ -130,7 +132,9 @@ void AppendStatusFields(const absl::Status& status, http::HeaderList& trailers) 
   }
   // code() folds numbers beyond gRPC's into kUnknown.
   trailers.Add(kGrpcStatus, StrCat(static_cast<int>(status.code())));
-  if (!status.message().empty()) trailers.Add(kGrpcMessage, EncodeStatusMessage(ToStd(status.message())));
+  // Peers limit their header lists, gRPC C++ to 8 KiB: a message that breaks the limit would take the code with it.
+  const std::string_view message = ToStd(status.message()).substr(0, kMaxMessage);
+  if (!message.empty()) trailers.Add(kGrpcMessage, EncodeStatusMessage(message));
   if (const auto details = status.GetPayload(kStatusDetailsUrl); details && !details->empty()) {
     trailers.Add(kGrpcStatusDetails, EncodeBase64(std::string(*details)));
   }

@@ -10,11 +10,12 @@
 //   while (co_await features.Read(feature)) Print(feature);
 //   absl::Status status = co_await features.Finish();
 //
-// Every operation takes an asio completion token; the default is to co_await. culvert::kBlock waits, asio::use_future and callbacks work
+// Every operation takes an asio completion token; the default is to co_await, and starts the operation only then: what is passed by reference
+// lives until it has completed. culvert::kBlock waits, asio::use_future and callbacks work
 // as with asio. A handler runs on its associated executor, or on the channel's loop when it has none. Destroying a streaming object before
 // Finish has completed cancels the call.
 //
-// Each streaming object: one Read, one Write and one Finish under way at a time, from any thread.
+// Cancelling an operation (asio's cancellation slots, || and &&) cancels the whole call. Each streaming object: one Read, one Write and one Finish under way at a time, from any thread.
 
 #include <memory>
 #include <string_view>
@@ -59,7 +60,8 @@ class ClientWriter {
  public:
   ClientWriter(std::shared_ptr<Channel> channel, base::Ref<rpc::ClientStreamCall> call) : handle_(std::move(channel), std::move(call)) {}
 
-  // bool: true when there is room for the next; false when the call is over: Finish tells why. `message` is serialized before Write returns.
+  // bool: true when there is room for the next; false when the call is over: Finish tells why. `message` may be changed once
+  // the operation has completed.
   template <class Token = DefaultToken>
   auto Write(const Request& message, Token&& token = {}) {
     return handle_->AsyncWrite(message, std::forward<Token>(token));

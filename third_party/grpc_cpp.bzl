@@ -38,8 +38,8 @@ _grpc_cpp_sources = rule(
     implementation = _grpc_cpp_sources_impl,
     attrs = {
         "proto": attr.label(mandatory = True, providers = [ProtoInfo]),
-        "_plugin": attr.label(default = "@grpc_peer//:grpc_cpp_plugin", executable = True, allow_single_file = True, cfg = "host"),
-        "_protoc": attr.label(default = "@com_google_protobuf//:protoc", executable = True, allow_single_file = True, cfg = "host"),
+        "_plugin": attr.label(default = "@grpc_peer//:grpc_cpp_plugin", executable = True, allow_single_file = True, cfg = "exec"),
+        "_protoc": attr.label(default = "@com_google_protobuf//:protoc", executable = True, allow_single_file = True, cfg = "exec"),
     },
 )
 

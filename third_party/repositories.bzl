@@ -56,14 +56,6 @@ def culvert_dependencies():
             },
         )
 
-    if _missing("nghttp2"):
-        debian_repository(
-            name = "nghttp2",
-            build_template = Label("//third_party:nghttp2.BUILD"),
-            needs = {"/usr/include/nghttp2/nghttp2.h": "libnghttp2-dev"},
-            libraries = {"libnghttp2.a": "libnghttp2-dev"},
-        )
-
     if _missing("asio"):
         debian_repository(
             name = "asio",
@@ -87,6 +79,14 @@ def culvert_dependencies():
 
 def culvert_dev_dependencies():
     """What only Culvert's own tests and benchmarks need; a user's workspace has no use for it."""
+    if _missing("nghttp2"):
+        debian_repository(
+            name = "nghttp2",
+            build_template = Label("//third_party:nghttp2.BUILD"),
+            needs = {"/usr/include/nghttp2/nghttp2.h": "libnghttp2-dev"},
+            libraries = {"libnghttp2.a": "libnghttp2-dev"},
+        )
+
     if _missing("com_google_googletest"):
         debian_repository(
             name = "com_google_googletest",

@@ -59,7 +59,9 @@ class CountingService : public interop::TestService {
 
 TEST(FlowControl, AClientThatDoesNotReadHoldsTheServerBack) {
   CountingService service;
-  Loopback loopback(service);
+  ChannelOptions options = Impatient();
+  options.transport.http2.max_window = 0;  // it would grow while the client does read
+  Loopback loopback(service, OneThread(), options);
   ClientContext context;
   auto call = loopback.stub().StreamingOutputCall(context, StreamingOutputCallRequest());
   StreamingOutputCallResponse response;

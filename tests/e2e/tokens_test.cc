@@ -6,6 +6,7 @@
 #include <asio/co_spawn.hpp>
 #include <asio/experimental/awaitable_operators.hpp>
 #include <asio/io_context.hpp>
+#include <asio/post.hpp>
 #include <asio/steady_timer.hpp>
 #include <asio/this_coro.hpp>
 #include <asio/thread_pool.hpp>
@@ -17,6 +18,7 @@
 #include <future>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <variant>
@@ -181,6 +183,77 @@ TEST(Tokens, CallbacksMayStartTheNextCall) {
   loopback.stub().EmptyCall(first, Empty(), std::move(chain));
   ASSERT_TRUE(Came(done));
   EXPECT_EQ(calls, 100);
+}
+
+TEST(Tokens, WhatACallbackThrowsLeavesTheLoopAndNotTheConnection) {
+  interop::TestService service;
+  Loopback loopback(service);
+  asio::io_context context(1);
+  const auto channel = Channel::Create(EventLoop::Of(context), loopback.address(), Impatient());
+  ASSERT_TRUE(channel.ok());
+  const Stub stub(*channel);
+  const Empty request;
+  ClientContext first, second;
+  stub.EmptyCall(first, request, [](const absl::StatusOr<Empty>&) { throw std::runtime_error("a user's"); });
+  EXPECT_THROW(context.run(), std::runtime_error);
+  std::optional<absl::Status> status;
+  stub.EmptyCall(second, request, [&](const absl::StatusOr<Empty>& answer) { status = answer.status(); });
+  while (!status) context.run_one();
+  EXPECT_OK(*status);
+}
+
+TEST(Tokens, WritesDoneLetsAWriteThatWaitsForRoomComplete) {
+  interop::TestService service;
+  Loopback loopback(service);
+  ClientContext context;
+  auto call = loopback.stub().FullDuplexCall(context);
+  // Far more than any window: the service reads nothing while its own answer is not read.
+  StreamingOutputCallRequest request = OutputRequest(1, 3000000);
+  request.mutable_payload()->mutable_body()->assign(3000000, 'x');
+  std::promise<bool> written;
+  ASSERT_TRUE(call.Write(request, kBlock));
+  call.Write(request, [&](bool sent) { written.set_value(sent); });
+  call.WritesDone();
+  EXPECT_TRUE(written.get_future().get());
+  StreamingOutputCallResponse response;
+  while (call.Read(response, kBlock)) {
+  }
+  EXPECT_OK(call.Finish(kBlock));
+}
+
+// The slot belongs to the awaiting thread, which cancels while the channel's thread completes.
+TEST(Tokens, CancellingRacesWithCompletionOnAnotherThread) {
+  interop::TestService service;
+  Loopback loopback(service);
+  asio::io_context context(1);
+  const Stub stub = loopback.stub();
+  for (int i = 0; i < 300; ++i) {
+    context.restart();
+    asio::cancellation_signal cancel;
+    ClientContext call;
+    const Empty request;
+    bool over = false;
+    stub.EmptyCall(call, request,
+                   asio::bind_cancellation_slot(
+                       cancel.slot(), asio::bind_executor(context.get_executor(), [&](const absl::StatusOr<Empty>&) { over = true; })));
+    asio::post(context, [&] { cancel.emit(asio::cancellation_type::all); });
+    context.run();
+    EXPECT_TRUE(over);
+  }
+}
+
+TEST(Tokens, CancelFromAnotherThreadIsNeverLost) {
+  interop::TestService service;
+  Loopback loopback(service);
+  StreamingOutputCallRequest request = OutputRequest(1, 10);
+  request.mutable_response_parameters(0)->set_interval_us(1000 * 1000 * 1000);
+  for (int i = 0; i < 200; ++i) {
+    ClientContext context;
+    std::thread other([&] { context.Cancel(); });
+    auto call = loopback.stub().StreamingOutputCall(context, request);
+    EXPECT_EQ(call.Finish(kBlock).code(), absl::StatusCode::kCancelled);
+    other.join();
+  }
 }
 
 TEST(Tokens, CallbacksRunOnTheExecutorTheyAreBoundTo) {

@@ -56,6 +56,12 @@ TEST(StatusMessage, KeepsBadEscapesAsTheyAre) {
   EXPECT_EQ(DecodeStatusMessage("%2541"), "%41");
 }
 
+TEST(StatusMessage, IsCutBeforePeersRefuseIt) {
+  http::HeaderList trailers;
+  AppendStatusFields(absl::InternalError(std::string(100000, 'x')), trailers);
+  EXPECT_EQ(trailers.Find("grpc-message"), std::string(4096, 'x'));
+}
+
 TEST(StatusCode, IsReadFromZeroToSixteen) {
   for (int code = 0; code <= 16; ++code) {
     EXPECT_EQ(static_cast<int>(ParseStatusCode(std::to_string(code))), code);

@@ -6,7 +6,7 @@
 //   co_await reader_waiter.Wait(asio::use_awaitable);     // in the one that lacks something
 //   reader_waiter.Wake();                                 // in the one that brings it: the waiter runs now, before Wake returns
 //
-// A waiter whose completion handler is bound to another executor than `home` is dispatched there instead. asio's per-operation
+// A completion handler runs on its associated executor, now when this thread runs that. asio's per-operation
 // cancellation ends the wait early (all types); the waiter then simply looks again at what it waited for. At most one wait at a time;
 // Wake without one does nothing. Used on one thread; destroyed only while nobody waits, or to drop the one who does.
 
@@ -14,7 +14,10 @@
 #include <asio/associated_executor.hpp>
 #include <asio/async_result.hpp>
 #include <asio/dispatch.hpp>
+#include <asio/any_io_executor.hpp>
+#include <asio/io_context.hpp>
 #include <asio/post.hpp>
+#include <type_traits>
 #include <utility>
 
 #include "absl/functional/any_invocable.h"
@@ -68,6 +71,11 @@ class Waiter {
   template <class Handler>
   static void Resume(Handler handler) {
     auto executor = asio::get_associated_executor(handler);
+    // What dispatch would find out too, by way of several virtual calls.
+    if constexpr (std::is_same_v<decltype(executor), asio::any_io_executor>) {
+      const auto* context = executor.template target<asio::io_context::executor_type>();
+      if (context != nullptr && context->running_in_this_thread()) return std::move(handler)();
+    }
     asio::dispatch(executor, std::move(handler));
   }
 

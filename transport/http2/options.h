@@ -35,6 +35,8 @@ struct Options {
   size_t parked_budget = 4 * 1024 * 1024;
   // Bytes written and not yet taken by the socket. Streams wait beyond it; control frames may pass it up to four times, then reading stops.
   size_t output_budget = 128 * 1024;
+  // Bytes of responses that wait for the peer's windows; beyond it new requests are refused.
+  size_t send_queue_budget = 32 * 1024 * 1024;
   // The dynamic table of our encoder, whatever larger one the peer offers.
   uint32_t encoder_table_size = 4096;
 
@@ -42,6 +44,8 @@ struct Options {
   std::chrono::milliseconds handshake_timeout{10000};
   // A peer that takes nothing from a full socket for this long is cut off.
   std::chrono::milliseconds write_timeout{30000};
+  // A response whose handler has ended, and of which the peer's windows let nothing go out for this long (at least half of it), is reset.
+  std::chrono::milliseconds stall_timeout{120000};
 };
 
 }  // namespace culvert::http2

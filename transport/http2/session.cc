@@ -60,6 +60,7 @@ Session::Session(Role role, std::unique_ptr<io::ByteStream> stream, const Option
       peer_(stream->peer()),
       stream_(std::move(stream)),
       timer_(loop_.timers(), [](void* self) { static_cast<Session*>(self)->OnTimeout(); }, this),
+      stall_timer_(loop_.timers(), [](void* self) { static_cast<Session*>(self)->ResetStalled(); }, this),
       next_id_(role == Role::kClient ? 1 : 2),
       framer_(loop_.blocks(), FramerOptions(role, options)),
       receive_window_(frame::kDefaultWindow),
@@ -162,6 +163,25 @@ void Session::OnTimeout() {
   }
 }
 
+// Released streams hold whole responses, and only the peer's windows decide when those are gone. Of what two runs in a row find where it was, the
+// peer does not want any more.
+void Session::ResetStalled() {
+  const std::shared_ptr<Session> self = shared_from_this();
+  bool more = false;
+  for (size_t left = stream_count_; left > 0 && !all_.empty(); --left) {
+    Stream& stream = *all_.PopFront();
+    all_.PushBack(&stream);
+    if (!stream.released_ || stream.state_ == StreamState::kClosed) continue;
+    if (std::exchange(stream.stalled_, true)) {
+      SendRstStream(stream.id_, frame::ErrorCode::kCancel);
+      FailStream(stream, absl::UnavailableError("stalled"), false);
+    } else {
+      more = true;
+    }
+  }
+  if (more) stall_timer_.Start(stall_timer_.when() + options_.stall_timeout / 2);
+}
+
 void Session::BecomeUnusable(const absl::Status& why) {
   if (on_unusable_ == nullptr) return;
   auto callback = std::move(on_unusable_);
@@ -189,6 +209,7 @@ Stream& Session::NewStream(frame::StreamId id, http::Receiver* receiver) {
 void Session::CloseOnWire(Stream& stream) {
   if (stream.state_ == StreamState::kClosed) return;
   stream.state_ = StreamState::kClosed;
+  if (stream.queue_ != nullptr) queued_ -= stream.queue_->bytes;
   stream.queue_.reset();
   stream.opening_.reset();
   ready_.Remove(&stream);
@@ -254,6 +275,7 @@ void Session::Close(const absl::Status& why) {
   const std::shared_ptr<Session> self = shared_from_this();
   closed_ = true;
   timer_.Cancel();
+  stall_timer_.Cancel();
   const std::optional<frame::WireError> wire = frame::GetWireError(why);
   if (base::DebugEnabled(base::Topic::kConnections)) {
     base::LogLine(StrCat(peer_, role_ == Role::kClient ? " client" : " server", " closed: ", ToStd(why.message())));
@@ -280,7 +302,7 @@ void Session::Close(const absl::Status& why) {
 std::string Session::Describe() const {
   std::string out = StrCat(peer_, role_ == Role::kClient ? " client" : " server", closed_ ? " closed" : going_away_ ? " going away" : "",
                            " streams=", stream_count_, " send_window=", send_window_.available(), " output=", output_.size(),
-                           " unconsumed=", unconsumed_, write_blocked_ ? " write blocked" : "");
+                           " unconsumed=", unconsumed_, " queued=", queued_, write_blocked_ ? " write blocked" : "");
   for (const Stream* s = all_.front(); s != nullptr; s = s->all_.next) {
     out += StrCat("\n  stream ", s->id_, " ", StateName(s->state_), " send_window=", s->send_window_.available(),
                   " queued=", s->queue_ ? s->queue_->bytes : 0, " unconsumed=", s->unconsumed_,

@@ -88,6 +88,7 @@ class Session final : public std::enable_shared_from_this<Session> {
   // --- session.cc: life ---
   void Start();
   void OnTimeout();
+  void ResetStalled();
   void BecomeUnusable(const absl::Status& why);
   void FailStream(Stream& stream, const absl::Status& why, bool unprocessed);
   Stream& NewStream(frame::StreamId id, http::Receiver* receiver);
@@ -134,7 +135,7 @@ class Session final : public std::enable_shared_from_this<Session> {
   void ScheduleFlush();
   void Flush();
   void WaitForSocket();
-  void NotifyWritable();
+  bool NotifyWritable();
   bool HasRoom() const { return output_.size() < options_.output_budget; }
   void TraceOutput();
 
@@ -155,6 +156,7 @@ class Session final : public std::enable_shared_from_this<Session> {
   bool settings_acked_ = false;
   std::shared_ptr<Session> self_;  // while streams are not released
   io::Timer timer_;                // handshake, then write stall
+  io::Timer stall_timer_;          // while released streams have something to send
   absl::AnyInvocable<void(const absl::Status&)> on_unusable_;
   absl::AnyInvocable<void()> on_ready_;
 
@@ -190,8 +192,10 @@ class Session final : public std::enable_shared_from_this<Session> {
   uint32_t peer_max_streams_ = 100;  // until its SETTINGS tell
   base::IntrusiveList<Stream, &Stream::ready_> ready_;
   base::IntrusiveList<Stream, &Stream::waiting_> waiting_;
+  size_t queued_ = 0;  // bytes, over all streams
   bool flush_scheduled_ = false;
   bool flushing_ = false;
+  bool notifying_ = false;
   bool write_blocked_ = false;
   size_t traced_ = 0;  // bytes of output_ already described under CULVERT_DEBUG=frames
 };

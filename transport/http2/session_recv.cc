@@ -203,7 +203,7 @@ absl::Status Session::OnRequest(const frame::FrameHeader& header, const frame::H
   const frame::StreamId id = header.stream_id;
   last_peer_id_ = id;
   if (id > goaway_last_) return absl::OkStatus();  // RFC 9113 6.8: ignored after our GOAWAY
-  if (stream_count_ >= options_.max_concurrent_streams) {
+  if (stream_count_ >= options_.max_concurrent_streams || queued_ > options_.send_queue_budget) {
     SendRstStream(id, ErrorCode::kRefusedStream);
     return guard_.OnReset(Clock::now());
   }

@@ -55,7 +55,7 @@ void Session::SendGoAway(frame::StreamId last, ErrorCode code, std::string_view 
 }
 
 void Session::ScheduleFlush() {
-  if (flush_scheduled_ || reading_batch_ || flushing_) return;  // a flush follows anyway
+  if (flush_scheduled_ || reading_batch_ || flushing_ || notifying_) return;  // a flush follows anyway
   flush_scheduled_ = true;
   loop_.Post([self = shared_from_this()] {
     self->flush_scheduled_ = false;
@@ -86,14 +86,20 @@ void Session::TraceOutput() {
   }
 }
 
+// Writes what there is, and asks those who wait for room to bring more, until nobody does or others of the loop should have their turn.
 void Session::Flush() {
   if (flushing_) return;
   flushing_ = true;
   bool again = false;
-  for (int i = 0; !write_blocked_; ++i) {
+  for (int writes = 0;;) {
     if (!closed_) FillOutput();
-    if (output_.empty()) break;
-    if (i == kWritesPerTurn) {
+    if (output_.empty() || write_blocked_) {
+      flushing_ = false;
+      if (!NotifyWritable()) break;
+      flushing_ = true;
+      continue;
+    }
+    if (writes++ == kWritesPerTurn) {
       again = true;
       break;
     }
@@ -115,7 +121,6 @@ void Session::Flush() {
   }
   flushing_ = false;
   if (again) ScheduleFlush();
-  NotifyWritable();
   if (output_.size() <= 2 * options_.output_budget) reading_resumed_.Wake();  // streams fill it up to the budget again and again
   CloseIfDrained();
 }
@@ -162,12 +167,14 @@ bool Session::SendQueued(Stream& stream) {
     send_window_.Take(n);
     stream.send_window_.Take(n);
     queue.bytes -= n;
+    queued_ -= n;
+    stream.stalled_ = false;
     if (n < chunk.size) {
       chunk.data += n;
       chunk.size -= n;
       return stream.send_window_.available() > 0;
     }
-    queue.chunks.pop_front();
+    queue.chunks.erase(queue.chunks.begin());
     if (!last) return true;
     if (end) {
       stream.queue_.reset();
@@ -200,15 +207,20 @@ void Session::MakeReady(Stream& stream) {
   ScheduleFlush();
 }
 
-// Those who were refused room, in the order they asked, until there is none again.
-void Session::NotifyWritable() {
+// Tells those who were refused room, in the order they asked, until there is none again. False when there was nobody to tell.
+bool Session::NotifyWritable() {
+  bool told = false;
+  notifying_ = true;  // what they send is written by Flush, who asked
   while (!closed_ && HasRoom() && send_window_.available() > 0 && ready_.empty()) {
     Stream* stream = waiting_.PopFront();
-    if (stream == nullptr) return;
+    if (stream == nullptr) break;
     if (!stream->queue_empty()) continue;  // comes back when its queue has gone out
     stream->wants_writable_ = false;
+    told = true;
     if (stream->receiver_ != nullptr) stream->receiver_->OnWritable();
   }
+  notifying_ = false;
+  return told;
 }
 
 // --- streams ---
@@ -297,6 +309,7 @@ void Session::OpenPending() {
 void Session::Enqueue(Stream& stream, io::SharedBytes bytes, bool end) {
   if (stream.queue_ == nullptr) stream.queue_ = std::make_unique<Stream::Queue>();
   stream.queue_->bytes += bytes.size;
+  queued_ += bytes.size;
   stream.queue_->end = end;
   stream.queue_->chunks.push_back(std::move(bytes));
   stream.wants_writable_ = true;
@@ -326,7 +339,9 @@ void Stream::Release() {
     return;
   }
   if (session_.role_ == Role::kServer && queue_ != nullptr && (queue_->end || queue_->trailers != nullptr)) {
-    return;  // the response still goes out; EndOnSend forgets the stream
+    // The response still goes out; EndOnSend forgets the stream.
+    if (!session_.stall_timer_.running()) session_.stall_timer_.Start(Session::Clock::now() + session_.options_.stall_timeout / 2);
+    return;
   }
   const bool ended = state_ == StreamState::kHalfClosedLocal;
   session_.SendRstStream(id_, ended && session_.role_ == Role::kServer ? ErrorCode::kNoError : ErrorCode::kCancel);
@@ -350,15 +365,18 @@ bool Stream::writable() const {
   return CanSend(state_) && queue_ == nullptr && opening_ == nullptr;
 }
 
+bool Stream::MaySendNow(size_t n) const {
+  const auto size = static_cast<int64_t>(n);
+  return queue_empty() && opening_ == nullptr && n <= session_.peer_max_frame_size_ && send_window_.available() >= size &&
+         session_.send_window_.available() >= size && session_.HasRoom() && session_.ready_.empty();
+}
+
 uint8_t* Stream::TrySendInPlace(size_t n, bool end) {
   if (!CanSend(state_)) return nullptr;
-  const auto size = static_cast<int64_t>(n);
-  const bool window = send_window_.available() >= size && session_.send_window_.available() >= size;
-  if (!window || !queue_empty() || opening_ != nullptr || n > session_.peer_max_frame_size_ || !session_.HasRoom() ||
-      !session_.ready_.empty()) {
+  if (!MaySendNow(n)) {
     // Told when it makes sense to try again; SendData instead of waiting takes care of itself.
     wants_writable_ = true;
-    if (queue_empty() && opening_ == nullptr && send_window_.available() >= size && n <= session_.peer_max_frame_size_) {
+    if (queue_empty() && opening_ == nullptr && send_window_.available() >= static_cast<int64_t>(n) && n <= session_.peer_max_frame_size_) {
       session_.waiting_.PushBack(this);
       session_.ScheduleFlush();
     }
@@ -374,7 +392,12 @@ uint8_t* Stream::TrySendInPlace(size_t n, bool end) {
 
 void Stream::SendData(io::SharedBytes bytes, bool end) {
   if (!CanSend(state_) && opening_ == nullptr) return;
-  session_.Enqueue(*this, std::move(bytes), end);
+  if (!MaySendNow(bytes.size)) return session_.Enqueue(*this, std::move(bytes), end);
+  send_window_.Take(bytes.size);
+  session_.send_window_.Take(bytes.size);
+  frame::AppendDataFrame(session_.output_, id_, std::move(bytes), end);
+  session_.ScheduleFlush();
+  if (end) session_.EndOnSend(*this);
 }
 
 void Stream::SendTrailers(std::span<const http::HeaderField> trailers) {

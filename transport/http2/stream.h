@@ -6,11 +6,11 @@
 // Owned by the session's table until its receiver has released it, even when the stream is long closed on the wire. All of its sending
 // methods live in session_send.cc, all of what the peer does to it in session_recv.cc.
 
-#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
 
+#include "absl/container/inlined_vector.h"
 #include "transport/base/intrusive_list.h"
 #include "transport/frame/constants.h"
 #include "transport/http/exchange.h"
@@ -49,7 +49,7 @@ class Stream final : public http::Exchange {
 
   // Data that could not go out at once. Rare: its memory exists only while there is some.
   struct Queue {
-    std::deque<io::SharedBytes> chunks;
+    absl::InlinedVector<io::SharedBytes, 2> chunks;  // a writer that heeds writable() has one waiting
     size_t bytes = 0;
     bool end = false;                            // END_STREAM follows the last chunk
     std::unique_ptr<http::HeaderList> trailers;  // follow the last chunk, and end the stream
@@ -61,12 +61,15 @@ class Stream final : public http::Exchange {
   };
 
   bool queue_empty() const { return queue_ == nullptr; }
+  // Whether n bytes may go straight into the connection's output, in one frame.
+  bool MaySendNow(size_t n) const;
 
   Session& session_;
   frame::StreamId id_;  // 0 while a client's stream waits to be opened
   StreamState state_ = StreamState::kIdle;
   http::Receiver* receiver_ = nullptr;
   bool released_ = false;
+  bool stalled_ = false;  // released, and nothing of its queue has gone out since the stall timer last ran
   SendWindow send_window_;
   ReceiveWindow receive_window_;
 

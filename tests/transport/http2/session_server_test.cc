@@ -670,9 +670,45 @@ TEST_F(ServerTest, APeerThatTakesNothingIsCutOff) {
   EXPECT_FALSE(closed());
   PassTime(milliseconds(200));
   EXPECT_TRUE(closed());
-  EXPECT_EQ(request(0).log, "GET / end\nwritable\nclosed UNAVAILABLE: the peer took no bytes for 30000 ms\n");
+  EXPECT_EQ(request(0).log, "GET / end\nclosed UNAVAILABLE: the peer took no bytes for 30000 ms\n");
   // What the pipe held, and no more.
   EXPECT_EQ(Receive(), "HEADERS stream=1 END_HEADERS :status=200\n<end>\n");
+}
+
+TEST_F(ServerTest, AResponseThatNoWindowLetsGoIsResetInTheEnd) {
+  Connect({.stall_timeout = seconds(60)}, {{SettingId::kInitialWindowSize, 10}});
+  EXPECT_TRUE(Send(peer_.Headers(1, kGet, kEndStream).Headers(3, kGet, kEndStream)));
+  for (int i = 0; i < 2; ++i) {
+    SendHead(request(i));
+    SendData(request(i), std::string(100, 'x'), true);
+    Release(request(i));
+  }
+  Receive();
+  for (int i = 0; i < 5; ++i) {  // the second is slow, and wants it all the same
+    PassTime(milliseconds(30100));
+    EXPECT_TRUE(Send(peer_.WindowUpdate(3, 1)));
+  }
+  const std::string heard = Receive();
+  EXPECT_NE(heard.find("RST_STREAM stream=1 CANCEL\n"), std::string::npos) << heard;
+  EXPECT_EQ(heard.find("RST_STREAM stream=3"), std::string::npos) << heard;
+  EXPECT_EQ(session()->stream_count(), 1u);
+}
+
+TEST_F(ServerTest, RequestsAreRefusedWhileTooMuchWaitsForWindows) {
+  Connect({.send_queue_budget = 1000}, {{SettingId::kInitialWindowSize, 0}});
+  EXPECT_TRUE(Send(peer_.Headers(1, kGet, kEndStream).Headers(3, kGet, kEndStream)));
+  for (int i = 0; i < 2; ++i) {
+    SendHead(request(i));
+    SendData(request(i), std::string(600, 'x'), true);
+    Release(request(i));
+  }
+  Receive();
+  EXPECT_EQ(Exchange(peer_.Headers(5, kGet, kEndStream)), "RST_STREAM stream=5 REFUSED_STREAM\n");
+  EXPECT_TRUE(Send(peer_.WindowUpdate(1, 600)));
+  EXPECT_TRUE(Send(peer_.Headers(7, kGet, kEndStream)));
+  EXPECT_EQ(handler_.requests.size(), 3u);
+  EXPECT_TRUE(Send(peer_.RstStream(3, ErrorCode::kCancel)));
+  EXPECT_NE(session()->Describe().find(" queued=0"), std::string::npos);
 }
 
 TEST_F(ServerTest, AWriteTimeoutCountsFromTheLastByteTaken) {
@@ -874,7 +910,7 @@ TEST_F(ServerTest, DescribesItself) {
   Connect();
   EXPECT_TRUE(Send(peer_.Headers(1, kPost).Data(1, "abc")));
   EXPECT_EQ(session()->Describe(),
-            "memory server streams=1 send_window=65535 output=0 unconsumed=0\n"
+            "memory server streams=1 send_window=65535 output=0 unconsumed=0 queued=0\n"
             "  stream 1 open send_window=65535 queued=0 unconsumed=0");
   EXPECT_EQ(Receive(), "");
 }

@@ -1,4 +1,4 @@
-#include "rpc/path.h"
+#include "rpc/content_type.h"
 
 #include <string_view>
 
@@ -6,28 +6,6 @@
 
 namespace culvert::rpc {
 namespace {
-
-TEST(MethodPath, IsServiceAndMethod) {
-  EXPECT_EQ(ParseMethodPath("/routeguide.RouteGuide/GetFeature"),
-            (MethodPath{"routeguide.RouteGuide", "GetFeature"}));
-  EXPECT_EQ(ParseMethodPath("/S/M"), (MethodPath{"S", "M"}));
-}
-
-TEST(MethodPath, SplitsAtTheLastSlash) {
-  EXPECT_EQ(ParseMethodPath("/prefix/S/M"), (MethodPath{"prefix/S", "M"}));
-  EXPECT_EQ(ParseMethodPath("//M"), std::nullopt);
-}
-
-TEST(MethodPath, TakesNamesAsTheyAre) {
-  EXPECT_EQ(ParseMethodPath("/S/M?x=1"), (MethodPath{"S", "M?x=1"}));
-  EXPECT_EQ(ParseMethodPath("/S/%4d"), (MethodPath{"S", "%4d"}));
-}
-
-TEST(MethodPath, IsRefusedWithoutItsParts) {
-  for (const std::string_view bad : {"", "/", "//", "S/M", "/S", "/S/", "*", "S"}) {
-    EXPECT_EQ(ParseMethodPath(bad), std::nullopt) << bad;
-  }
-}
 
 TEST(MessageFormat, IsEmptyWithoutASuffix) {
   EXPECT_EQ(ParseMessageFormat("application/grpc"), "");

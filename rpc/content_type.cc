@@ -1,22 +1,10 @@
-#include "rpc/path.h"
-
-#include <cstddef>
+#include "rpc/content_type.h"
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "transport/base/strings.h"
 
 namespace culvert::rpc {
-
-std::optional<MethodPath> ParseMethodPath(std::string_view path) {
-  if (path.empty() || path.front() != '/') return std::nullopt;
-  path.remove_prefix(1);
-  const size_t slash = path.rfind('/');
-  if (slash == std::string_view::npos) return std::nullopt;
-  const MethodPath parsed{path.substr(0, slash), path.substr(slash + 1)};
-  if (parsed.service.empty() || parsed.method.empty()) return std::nullopt;
-  return parsed;
-}
 
 std::optional<std::string_view> ParseMessageFormat(std::string_view content_type) {
   constexpr std::string_view kGrpc = "application/grpc";
