@@ -26,6 +26,7 @@
 #include "rpc/client_context.h"
 #include "rpc/codec.h"
 #include "rpc/completion.h"
+#include "transport/base/recycled.h"
 #include "transport/base/ref.h"
 #include "transport/base/task.h"
 #include "transport/client/connection.h"
@@ -34,7 +35,7 @@
 
 namespace culvert::rpc {
 
-class ClientCall : public base::RefCounted, public http::Receiver, public client::SessionWaiter {
+class ClientCall : public base::RefCounted, public base::Recycled, public http::Receiver, public client::SessionWaiter {
  public:
   // Starts a call with one request message, from any thread. `request` is serialized before this returns.
   static void StartUnary(base::Ref<ClientCall> call, const google::protobuf::MessageLite& request);

@@ -12,6 +12,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <memory>
 #include <string>
 
 #include "rpc/metadata.h"
@@ -52,7 +53,7 @@ class ClientContext {
 
   const Metadata& initial_metadata() const { return initial_metadata_; }
   // "ipv4:127.0.0.1:50051"; empty when no connection was made.
-  const std::string& peer() const { return peer_; }
+  std::string peer() const { return peer_ == nullptr ? std::string() : *peer_; }
 
   // --- once the call has ended ---
 
@@ -66,7 +67,7 @@ class ClientContext {
   bool wait_for_ready_ = false;
   Metadata initial_metadata_;
   Metadata trailing_metadata_;
-  std::string peer_;
+  std::shared_ptr<const std::string> peer_;
 
   base::Ref<base::RefCounted> keep_;  // the call, for as long as call_ is looked at
   std::atomic<rpc::ClientCall*> call_{nullptr};

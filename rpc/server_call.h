@@ -20,6 +20,7 @@
 #include "google/protobuf/message_lite.h"
 #include "rpc/codec.h"
 #include "rpc/server_context.h"
+#include "transport/base/recycled.h"
 #include "transport/base/task.h"
 #include "transport/base/waiter.h"
 #include "transport/http/exchange.h"
@@ -34,7 +35,7 @@ struct CallLimits {
   size_t max_send_bytes = SIZE_MAX;
 };
 
-class ServerCall : public http::Receiver {
+class ServerCall : public http::Receiver, public base::Recycled {
  public:
   ServerCall(const ServerCall&) = delete;
   ServerCall& operator=(const ServerCall&) = delete;

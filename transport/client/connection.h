@@ -52,7 +52,7 @@ class Connection final : public std::enable_shared_from_this<Connection> {
 
   // Only from within OnSession: begins a request; see http2::Session::Open.
   http::Exchange& Open(const http::RequestHead& head, http::Receiver& receiver, bool end) { return session_->Open(head, receiver, end); }
-  const std::string& peer() const { return session_->peer(); }
+  const std::shared_ptr<const std::string>& peer() const { return session_->peer(); }
 
   // Lets the session's calls end, opens nothing more, and refuses who waits. The last call.
   void Shutdown();

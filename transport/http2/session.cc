@@ -57,7 +57,7 @@ Session::Session(Role role, std::unique_ptr<io::ByteStream> stream, const Option
       options_(options),
       loop_(stream->loop()),
       handler_(handler),
-      peer_(stream->peer()),
+      peer_(std::make_shared<const std::string>(stream->peer())),
       stream_(std::move(stream)),
       timer_(loop_.timers(), [](void* self) { static_cast<Session*>(self)->OnTimeout(); }, this),
       stall_timer_(loop_.timers(), [](void* self) { static_cast<Session*>(self)->ResetStalled(); }, this),
@@ -278,7 +278,7 @@ void Session::Close(const absl::Status& why) {
   stall_timer_.Cancel();
   const std::optional<frame::WireError> wire = frame::GetWireError(why);
   if (base::DebugEnabled(base::Topic::kConnections)) {
-    base::LogLine(StrCat(peer_, role_ == Role::kClient ? " client" : " server", " closed: ", ToStd(why.message())));
+    base::LogLine(StrCat(*peer_, role_ == Role::kClient ? " client" : " server", " closed: ", ToStd(why.message())));
   }
   if (started_ && !write_blocked_) {
     SendGoAway(std::min(last_peer_id_, goaway_last_), wire ? wire->code : frame::ErrorCode::kNoError,
@@ -300,7 +300,7 @@ void Session::Close(const absl::Status& why) {
 }
 
 std::string Session::Describe() const {
-  std::string out = StrCat(peer_, role_ == Role::kClient ? " client" : " server", closed_ ? " closed" : going_away_ ? " going away" : "",
+  std::string out = StrCat(*peer_, role_ == Role::kClient ? " client" : " server", closed_ ? " closed" : going_away_ ? " going away" : "",
                            " streams=", stream_count_, " send_window=", send_window_.available(), " output=", output_.size(),
                            " unconsumed=", unconsumed_, " queued=", queued_, write_blocked_ ? " write blocked" : "");
   for (const Stream* s = all_.front(); s != nullptr; s = s->all_.next) {

@@ -71,7 +71,8 @@ class Session final : public std::enable_shared_from_this<Session> {
   bool holds_blocks() const { return !framer_.holds_nothing() || !output_.empty(); }
   size_t stream_count() const { return stream_count_; }
   EventLoop& loop() { return loop_; }
-  const std::string& peer() const { return peer_; }
+  // Shared, so that a call may keep it without a copy.
+  const std::shared_ptr<const std::string>& peer() const { return peer_; }
 
   // One line per stream with its state and windows, and the connection's own: for humans.
   std::string Describe() const;
@@ -144,7 +145,7 @@ class Session final : public std::enable_shared_from_this<Session> {
   const Options options_;
   EventLoop& loop_;
   http::Handler* const handler_;
-  const std::string peer_;
+  const std::shared_ptr<const std::string> peer_;
   std::unique_ptr<io::ByteStream> stream_;
 
   // Life:

@@ -37,7 +37,7 @@ absl::Status Session::ConsumeFrames() {
 
 absl::Status Session::OnFrame(const frame::Frame& frame) {
   if (ABSL_PREDICT_FALSE(base::DebugEnabled(base::Topic::kFrames))) {
-    base::LogLine(StrCat(peer_, " < ", frame::Describe(frame)));
+    base::LogLine(StrCat(*peer_, " < ", frame::Describe(frame)));
   }
   const frame::FrameHeader& header = frame.header;
   if (ABSL_PREDICT_FALSE(!settings_received_)) {

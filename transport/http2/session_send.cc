@@ -80,7 +80,7 @@ void Session::TraceOutput() {
   while (fresh.size() >= frame::kFrameHeaderSize) {
     const size_t length = frame::kFrameHeaderSize + (size_t{fresh[0]} << 16 | size_t{fresh[1]} << 8 | fresh[2]);
     if (length > fresh.size()) return;  // the rest of it comes with the next write
-    base::LogLine(StrCat(peer_, " > ", frame::DescribeBytes(fresh.first(length))));
+    base::LogLine(StrCat(*peer_, " > ", frame::DescribeBytes(fresh.first(length))));
     fresh = fresh.subspan(length);
     traced_ += length;
   }
@@ -321,7 +321,7 @@ Stream::Stream(Session& session, frame::StreamId id, uint32_t send_window, Recei
 
 EventLoop& Stream::loop() { return session_.loop_; }
 
-std::string Stream::peer() const { return session_.peer_; }
+std::string Stream::peer() const { return *session_.peer_; }
 
 absl::StatusOr<http::Hijacked> Stream::Hijack() {
   return absl::FailedPreconditionError("an HTTP/2 stream cannot be hijacked: it shares its connection; use HTTP/1.1");

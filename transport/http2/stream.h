@@ -12,6 +12,7 @@
 
 #include "absl/container/inlined_vector.h"
 #include "transport/base/intrusive_list.h"
+#include "transport/base/recycled.h"
 #include "transport/frame/constants.h"
 #include "transport/http/exchange.h"
 #include "transport/http2/flow_control.h"
@@ -21,7 +22,7 @@ namespace culvert::http2 {
 
 class Session;
 
-class Stream final : public http::Exchange {
+class Stream final : public http::Exchange, public base::Recycled {
  public:
   Stream(Session& session, frame::StreamId id, uint32_t send_window, ReceiveWindow receive_window);
   Stream(const Stream&) = delete;
