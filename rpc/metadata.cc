@@ -1,6 +1,8 @@
 #include "rpc/metadata.h"
 
 #include <algorithm>
+#include <array>
+#include <cstdint>
 #include <string>
 
 #include "absl/strings/ascii.h"
@@ -21,17 +23,24 @@ constexpr std::string_view kReserved[] = {
 };
 
 bool IsReserved(std::string_view key) {
-  return key.starts_with("grpc-") ||
-         std::find(std::begin(kReserved), std::end(kReserved), key) != std::end(kReserved);
+  if (key.starts_with("grpc-")) return true;
+  for (const std::string_view reserved : kReserved) {
+    if (key == reserved) return true;
+  }
+  return false;
 }
 
-bool IsKeyCharacter(char c) {
-  return absl::ascii_islower(static_cast<unsigned char>(c)) ||
-         absl::ascii_isdigit(static_cast<unsigned char>(c)) || c == '_' || c == '-' || c == '.';
-}
+constexpr auto kKeyCharacter = [] {
+  std::array<bool, 256> table{};
+  for (const char c : std::string_view("0123456789abcdefghijklmnopqrstuvwxyz_-.")) table[static_cast<uint8_t>(c)] = true;
+  return table;
+}();
 
 bool IsKey(std::string_view key) {
-  return !key.empty() && std::all_of(key.begin(), key.end(), IsKeyCharacter);
+  for (const char c : key) {
+    if (!kKeyCharacter[static_cast<uint8_t>(c)]) return false;
+  }
+  return !key.empty();
 }
 
 bool IsBinary(std::string_view key) { return key.ends_with("-bin"); }
@@ -97,7 +106,7 @@ absl::Status Metadata::AssignFromFields(std::span<const http::HeaderField> field
   entries_.Clear();
   std::string bytes;
   for (const http::HeaderField& field : fields) {
-    if (!IsKey(field.name) || IsReserved(field.name)) continue;
+    if (IsReserved(field.name) || !IsKey(field.name)) continue;
     if (std::any_of(field.value.begin(), field.value.end(), IsControl)) continue;
     if (!IsBinary(field.name)) {
       entries_.Add(field.name, Trimmed(field.value), field.sensitive);

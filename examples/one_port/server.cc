@@ -37,9 +37,14 @@ using culvert::Task;
 // Any thread.
 class Book {
  public:
-  // How many there are now.
-  int Sign(std::string name) {
+  static constexpr size_t kLongestName = 1000;
+
+  // How many there are now. InvalidArgument: no name, or too long a one. ResourceExhausted: the last page is full.
+  absl::StatusOr<int> Sign(std::string name) {
+    if (name.empty()) return absl::InvalidArgumentError("a name, please");
+    if (name.size() > kLongestName) return absl::InvalidArgumentError(absl::StrCat("a name of at most ", kLongestName, " bytes, please"));
     absl::MutexLock lock(&mutex_);
+    if (names_.size() == kMaxNames) return absl::ResourceExhaustedError("the book is full");
     names_.push_back(std::move(name));
     return static_cast<int>(names_.size());
   }
@@ -49,6 +54,8 @@ class Book {
   }
 
  private:
+  static constexpr size_t kMaxNames = 1000;
+
   mutable absl::Mutex mutex_;
   std::vector<std::string> names_ ABSL_GUARDED_BY(mutex_);
 };
@@ -59,9 +66,10 @@ class GuestBookService final : public GuestBook::Service {
   explicit GuestBookService(Book& book) : book_(book) {}
 
   culvert::Unary<Receipt> Sign(culvert::ServerContext& call, const Entry& entry) override {
-    if (entry.name().empty()) return absl::InvalidArgumentError("a name, please");
+    const absl::StatusOr<int> number = book_.Sign(entry.name());
+    if (!number.ok()) return number.status();
     Receipt receipt;
-    receipt.set_number(book_.Sign(entry.name()));
+    receipt.set_number(*number);
     receipt.set_peer(call.peer());
     return receipt;
   }
@@ -93,8 +101,6 @@ class GuestBookPages final : public http::Service {
   }
 
  private:
-  static constexpr size_t kLongestName = 1000;
-
   Task<void> Show(http::Request& request, http::Response& response) {
     std::string text = absl::StrCat("Hello over HTTP/", request.http_major(), ". Signed so far:\n");
     for (const std::string& name : book_.names()) absl::StrAppend(&text, name, "\n");
@@ -102,10 +108,14 @@ class GuestBookPages final : public http::Service {
   }
 
   Task<void> Sign(http::Request& request, http::Response& response) {
-    const absl::StatusOr<std::string> name = co_await request.ReadAll(kLongestName);
+    const absl::StatusOr<std::string> name = co_await request.ReadAll(Book::kLongestName);
     if (!name.ok()) co_return co_await Answer(response, 413, std::string(name.status().message()));
-    if (name->empty()) co_return co_await Answer(response, 400, "a name, please");
-    co_await Answer(response, 200, absl::StrCat("You are number ", book_.Sign(*name), "."));
+    const absl::StatusOr<int> number = book_.Sign(*name);
+    if (!number.ok()) {
+      const int status = absl::IsInvalidArgument(number.status()) ? 400 : 503;
+      co_return co_await Answer(response, status, std::string(number.status().message()));
+    }
+    co_await Answer(response, 200, absl::StrCat("You are number ", *number, "."));
   }
 
   // Suspends while the client does not read, and then the client cannot send on: neither side's pace needs memory.

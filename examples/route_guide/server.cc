@@ -125,6 +125,7 @@ class Guide final : public RouteGuide::Service {
                                         culvert::Stream<RouteNote, RouteNote>& stream) override {
     RouteNote note;
     while (co_await stream.Read(note)) {
+      if (note.ByteSizeLong() > kLongestNote) co_return absl::InvalidArgumentError("the note is too long");
       for (const RouteNote& earlier : LeaveNote(note)) {
         if (!co_await stream.Write(earlier)) co_return absl::OkStatus();
       }
@@ -133,7 +134,9 @@ class Guide final : public RouteGuide::Service {
   }
 
  private:
+  // What strangers leave here is bounded: the oldest note makes room for the newest.
   static constexpr size_t kMaxNotes = 1000;
+  static constexpr size_t kLongestNote = 1000;  // bytes
 
   // Keeps `note`; returns the earlier ones of its place.
   std::vector<RouteNote> LeaveNote(const RouteNote& note) {

@@ -51,6 +51,10 @@ head -c 1001 /dev/zero >"$TEST_TMPDIR/long"
 ask --http1.1 --include --data-binary "@$TEST_TMPDIR/long" "http://$address/"
 expect "too long a name" "HTTP/1.1 413"
 
+sign "$(head -c 1001 /dev/zero | tr '\0' x)"
+((code == 1)) || fail "the client with too long a name ended with $code"
+expect "too long a name by gRPC" "INVALID_ARGUMENT: a name of at most 1000 bytes, please"
+
 # gRPC over HTTP/1.1 is none: it is the pages' request like any other.
 ask --http1.1 --include --header "content-type: application/grpc" --data "" "http://$address/one_port.GuestBook/Sign"
 expect "gRPC's content-type over HTTP/1.1" "HTTP/1.1 404"
@@ -58,6 +62,15 @@ expect "gRPC's content-type over HTTP/1.1" "HTTP/1.1 404"
 sign "again"
 ((code == 0)) || fail "the second client ended with $code"
 expect "the whole book" $'\n  by gRPC\n  by HTTP/1.1\n  by HTTP/2\n  again'
+
+# A thousand more: four have signed, so that the last four find no room. The fragments stay with curl.
+ask --http1.1 --data x "http://$address/#[1-1000]"
+((code == 0)) || fail "curl with a thousand requests ended with $code"
+expect "the last one in the book" $'\nYou are number 1000.\nthe book is full'
+[[ $(grep -c "the book is full" <<<"$output") == 4 ]] || fail "not four too many"
+sign "too late"
+((code == 1)) || fail "the client with a full book ended with $code"
+expect "a full book by gRPC" "RESOURCE_EXHAUSTED: the book is full"
 
 stop
 ((code == 0)) || fail "the server ended with $code after SIGTERM"

@@ -3,6 +3,7 @@
 #include <netinet/in.h>
 
 #include <asio/ip/tcp.hpp>
+#include <cstddef>
 #include <cstring>
 #include <utility>
 #include <vector>
@@ -22,6 +23,8 @@ namespace culvert::client {
 
 namespace {
 
+constexpr int kMostInterimAnswers = 16;  // of a proxy: beyond it, it only seems to be alive
+
 std::string Bracketed(const std::string& host) { return host.find(':') == std::string::npos ? host : StrCat("[", host, "]"); }
 
 Task<absl::StatusOr<std::vector<io::SocketAddress>>> Resolve(EventLoop& loop, const Target& target) {
@@ -38,12 +41,14 @@ Task<absl::StatusOr<std::vector<io::SocketAddress>>> Resolve(EventLoop& loop, co
   co_return addresses;
 }
 
-// Reaches `address` through whichever of `addresses` answers first.
+// Tries `addresses` in turn until one answers, each for its share of the time that is left: one that is silent does not use it up.
 Task<absl::StatusOr<std::unique_ptr<io::ByteStream>>> ConnectAny(EventLoop& loop, std::vector<io::SocketAddress> addresses,
                                                                  io::Timer::Clock::time_point deadline) {
   absl::Status last = absl::UnavailableError("the name has no address");
+  auto left = static_cast<ptrdiff_t>(addresses.size());
   for (const io::SocketAddress& address : addresses) {
-    absl::StatusOr<std::unique_ptr<io::ByteStream>> stream = co_await io::ConnectSocket(loop, address, deadline);
+    const auto now = io::Timer::Clock::now();
+    absl::StatusOr<std::unique_ptr<io::ByteStream>> stream = co_await io::ConnectSocket(loop, address, now + (deadline - now) / left--);
     if (stream.ok()) co_return stream;
     last = stream.status();
   }
@@ -83,6 +88,7 @@ Task<absl::StatusOr<std::unique_ptr<io::ByteStream>>> AskProxy(std::unique_ptr<i
 
   io::ReadBuffer answer(stream->loop().blocks());
   http1::ResponseParser parser("CONNECT");
+  int interim = 0;
   for (;;) {
     const http1::Parsed parsed = parser.Parse(answer.unread());
     if (parsed == http1::Parsed::kError) co_return absl::UnavailableError(StrCat("proxy: ", ToStd(parser.error().message())));
@@ -90,16 +96,18 @@ Task<absl::StatusOr<std::unique_ptr<io::ByteStream>>> AskProxy(std::unique_ptr<i
       const int status = parser.response().head.status;
       answer.Consume(parser.response().bytes);
       if (status / 100 == 1) {  // interim: the next may be here already
+        if (++interim > kMostInterimAnswers) co_return absl::UnavailableError("proxy: too many interim answers");
         parser.Reset();
         continue;
       }
       if (status / 100 != 2) co_return absl::UnavailableError(StrCat("proxy refuses CONNECT ", authority, " with status ", status));
       co_return io::PrefixedStream::Make(answer.unread(), std::move(stream));
     }
+    // A proxy that is never at a loss for bytes leaves the timer no turn.
+    if (timed_out || io::Timer::Clock::now() >= deadline) co_return absl::UnavailableError("proxy: no answer in time");
     const io::IoResult read = stream->TryRead(answer.Space());
     if (read.kind == io::IoResult::Kind::kWouldBlock) {
       answer.Park();
-      if (timed_out) co_return absl::UnavailableError("proxy: no answer in time");
       auto [error] = co_await io::Wait(*stream, io::Direction::kRead, kTuple);
       if (error) co_return absl::UnavailableError(timed_out ? "proxy: no answer in time" : "proxy: cancelled");
       continue;

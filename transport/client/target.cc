@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "transport/base/status_macros.h"
@@ -62,7 +63,8 @@ absl::StatusOr<Target> ParseTarget(std::string_view text) {
   target.host = std::move(host_port.first);
   target.port = host_port.second;
   target.authority = std::string(text);
-  if (target.host.find_first_of(" \t/@%") != std::string::npos) {
+  const auto forbidden = [](char c) { return static_cast<uint8_t>(c) <= 0x20 || c == 0x7f || c == '/' || c == '@' || c == '%'; };
+  if (std::any_of(target.host.begin(), target.host.end(), forbidden)) {
     return absl::InvalidArgumentError(StrCat("target '", whole, "': '", target.host, "' is not a host name"));
   }
   const std::string numeric = text.starts_with("[") ? StrCat("[", target.host, "]:", target.port) : StrCat(target.host, ":", target.port);

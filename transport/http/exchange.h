@@ -4,11 +4,14 @@
 // One request and its response (RFC 9110 3.4): the face that HTTP/2 streams and HTTP/1.1 connections share, for server and client alike.
 //
 // Two parties hold each other. An Exchange is how we send; it is implemented by http2::Stream and http1::ServerExchange. A Receiver is
-// what the peer's bytes are pushed into; it is implemented by RPC calls and by the coroutine face in handler.h. Everything happens on
+// what the peer's bytes are pushed into; it is implemented by RPC calls and by the coroutine face in service.h. Everything happens on
 // the connection's loop and nothing here suspends; whoever wants to suspend builds it on OnWritable and OnData.
 //
 // Lifetime. The exchange lives until its receiver calls Release(), exactly once, even when the connection is long gone; a stream counts
 // against the connection's limit until then. The receiver outlives its Release(). After OnClosed everything sent is silently dropped.
+//
+// Handlers and receivers do not throw: they are called from the middle of a connection, which nothing would bring back into order. (A
+// coroutine of service.h may.)
 //
 // Legal order of calls to a receiver:   OnHead? OnData* OnTrailers?   then at most one OnClosed, at any point; OnWritable between.
 

@@ -52,8 +52,8 @@ class Conversation final : public Receiver {
   }
 
   Task<absl::Status> Write(std::string_view bytes) {
-    CULVERT_CO_RETURN_IF_ERROR(Sendable());
     SendHead(200, {});
+    CULVERT_CO_RETURN_IF_ERROR(Sendable());
     if (bytes.empty()) co_return absl::OkStatus();
     if (uint8_t* out = exchange_.TrySendInPlace(bytes.size(), false)) {
       std::memcpy(out, bytes.data(), bytes.size());
@@ -68,12 +68,13 @@ class Conversation final : public Receiver {
   void SendHead(int status, std::span<const HeaderField> fields) {
     if (head_sent_ || !Sendable().ok()) return;
     head_sent_ = true;
-    exchange_.SendHead({.status = status, .fields = fields}, false);
+    bodiless_ = request_.head().method == "HEAD" || status == 204 || status == 304;  // RFC 9110 6.4.1
+    exchange_.SendHead({.status = status, .fields = fields}, bodiless_);
   }
 
   void Finish(std::span<const HeaderField> trailers) {
-    if (!Sendable().ok()) return;
     SendHead(200, {});
+    if (!Sendable().ok()) return;
     finished_ = true;
     if (trailers.empty()) {
       exchange_.SendData({}, true);
@@ -109,6 +110,7 @@ class Conversation final : public Receiver {
 
   absl::Status Sendable() const {
     if (hijacked_) return absl::FailedPreconditionError("the connection was hijacked");
+    if (bodiless_) return absl::FailedPreconditionError("the response has no body");
     if (finished_) return absl::FailedPreconditionError("the response is finished");
     return failed_;
   }
@@ -156,6 +158,7 @@ class Conversation final : public Receiver {
   absl::Status failed_;
   bool ended_;
   bool head_sent_ = false;
+  bool bodiless_ = false;  // and thus finished with its head
   bool finished_ = false;
   bool hijacked_ = false;
   bool threw_ = false;

@@ -12,7 +12,11 @@
 //
 // One coroutine per request, on the loop of its connection. When Serve returns, the response is finished if it was begun, and 500 if it was
 // not. When it throws, a response that was begun is cut off, so that the client does not take it for whole. Request and Response live as
-// long as Serve runs. When the client goes away, Read and Write say so and the coroutine is cancelled (asio's terminal cancellation).
+// long as Serve runs; after a Hijack it is to return, for until then the connection and the request stay in memory.
+//
+// When the connection breaks, Read and Write say so and the coroutine is cancelled (asio's terminal cancellation). A client of HTTP/1.1 that
+// has closed after its request looks like one that has ended its side and still reads: its handler hears of it when a Write fails, and at
+// the latest after http1::Options::half_close_timeout.
 
 #include <span>
 #include <string>
@@ -52,17 +56,19 @@ class Request {
 
 class Response {
  public:
-  // Once, before anything else. Goes out with what follows.
+  // Once, before anything else. Goes out with what follows. To HEAD, and with 204 or 304, it is the whole response (RFC 9110 6.4.1).
   void SendHead(int status, const HeaderList& fields = {});
 
-  // Sends body bytes; 200 first, if there was no head. Suspends while the client does not keep up. An error when the client is gone.
+  // Sends body bytes; 200 first, if there was no head. Suspends while the client does not keep up. An error when the client is gone,
+  // and FailedPrecondition when the response has no body, or is finished.
   Task<absl::Status> Write(std::string_view bytes);
 
   // Ends the body. Nothing may be sent afterwards.
   void Finish();
   void Finish(const HeaderList& trailers);
 
-  // Takes the connection over: HTTP/1.1 only, see Exchange::Hijack. The response sends nothing more by itself, whatever happens to it.
+  // Takes the connection over: HTTP/1.1 only, see Exchange::Hijack. The response sends nothing more by itself, whatever happens to it. Whoever
+  // serves what was taken over is another coroutine: Serve returns.
   absl::StatusOr<Hijacked> Hijack();
 
  private:

@@ -15,6 +15,7 @@ namespace culvert::http1 {
 
 namespace {
 constexpr size_t kPiecesPerWrite = 64;
+constexpr int kWritesPerTurn = 8;  // then other connections of the loop have their turn
 }  // namespace
 
 std::shared_ptr<Connection> Connection::Create(std::unique_ptr<io::ByteStream> stream, const Options& options,
@@ -32,7 +33,7 @@ Connection::Connection(std::unique_ptr<io::ByteStream> stream, const Options& op
           loop_.timers(), [](void* self) { static_cast<Connection*>(self)->OnTimeout(); }, this),
       exchange_(*this),
       input_(loop_.blocks()),
-      parser_(options.head),
+      parser_(options.head, options.scheme),
       decoder_(options.chunked),
       output_(std::make_unique<io::WriteBuffer>(loop_.blocks())),
       write_timer_(
@@ -45,7 +46,7 @@ Connection::~Connection() {
 // --- the read loop ---
 
 Task<void> Connection::Run([[maybe_unused]] std::shared_ptr<Connection> self) {
-  if (stage_ == Stage::kHead) timer_.Start(Clock::now() + options_.header_timeout);
+  WatchPeer();
   while (!closed()) {
     if (!WantsInput()) {
       co_await resume_reading_.Wait(asio::use_awaitable);
@@ -86,10 +87,10 @@ bool Connection::WantsInput() const {
 
 void Connection::ReadOnce() {
   std::span<uint8_t> space = input_.Space();
-  // What nobody takes now shall fit a small block.
-  if (stage_ == Stage::kExchange && (exchange_.request_complete_ || BodyWindow() == 0)) {
-    space = space.first(std::min(space.size(), io::BlockPool::kSmallBlock));
-  }
+  // What may have to be kept shall fit a small block: requests behind the one that a handler has.
+  const bool taken_now =
+      stage_ == Stage::kExchange ? !exchange_.request_complete_ && BodyWindow() > 0 : stage_ != Stage::kHead;
+  if (!taken_now) space = space.first(std::min(space.size(), io::BlockPool::kSmallBlock));
   const io::IoResult result = stream_->TryRead(space);
   switch (result.kind) {
     case io::IoResult::Kind::kBytes:
@@ -114,13 +115,16 @@ void Connection::ReadOnce() {
 // Run.
 void Connection::Advance() {
   advancing_ = true;
+  int writes = 0;
   do {
     while (Step()) {
     }
-  } while (Flush());
+  } while (Flush(writes));
   advancing_ = false;
   if (stage_ == Stage::kHijacked) input_.Consume(input_.unread().size());
   input_.Park();
+  if (!closed() && !write_blocked_ && !output_->empty()) ScheduleAdvance();  // more than a turn's share
+  WatchPeer();
   if (closed() || WantsInput()) resume_reading_.Wake();
 }
 
@@ -159,12 +163,51 @@ bool Connection::Step() {
   __builtin_unreachable();
 }
 
+// --- what the peer owes ---
+
+// The next stage has a deadline of its own.
+void Connection::Enter(Stage stage) {
+  stage_ = stage;
+  timer_.Cancel();
+}
+
+// How long the peer may be silent now; nullopt when it is not the one who is waited for.
+std::optional<std::chrono::milliseconds> Connection::Patience() const {
+  switch (stage_) {
+    case Stage::kHead:
+      if (!output_->empty()) return std::nullopt;  // it still takes the last response: write_timer_ watches
+      return head_begun_ ? options_.header_timeout : options_.idle_timeout;
+    case Stage::kExchange:
+      if (!exchange_.request_complete_ && BodyWindow() > 0) return options_.body_timeout;
+      if (exchange_.request_complete_ && peer_ended_) return options_.half_close_timeout;
+      return std::nullopt;
+    case Stage::kDiscard:
+      return options_.header_timeout;
+    case Stage::kLingering:
+      return options_.linger_timeout;
+    case Stage::kFlushing:
+    case Stage::kHijacked:
+    case Stage::kOver:
+      return std::nullopt;
+  }
+  __builtin_unreachable();
+}
+
+// A deadline that runs stays: who sees progress cancels it, and the next Advance starts it anew.
+void Connection::WatchPeer() {
+  const std::optional<std::chrono::milliseconds> patience = Patience();
+  if (!patience) {
+    timer_.Cancel();
+  } else if (!timer_.running()) {
+    timer_.Start(Clock::now() + *patience);
+  }
+}
+
 // --- requests ---
 
 void Connection::BeginHead() {
-  stage_ = Stage::kHead;
+  Enter(Stage::kHead);
   head_begun_ = false;
-  timer_.Start(Clock::now() + options_.idle_timeout);
 }
 
 bool Connection::ReadHead() {
@@ -183,7 +226,7 @@ bool Connection::ReadHead() {
       }
       if (!unread.empty() && !head_begun_) {
         head_begun_ = true;
-        timer_.Start(Clock::now() + options_.header_timeout);
+        timer_.Cancel();  // the idle time is over
       }
       return false;
     case Parsed::kHead:
@@ -198,8 +241,7 @@ bool Connection::ReadHead() {
 
 void Connection::BeginExchange() {
   const Request& request = parser_.request();
-  timer_.Cancel();
-  stage_ = Stage::kExchange;
+  Enter(Stage::kExchange);
   body_kind_ = request.body;
   body_left_ = request.content_length;
   if (body_kind_ == BodyKind::kChunked) decoder_.Reset();
@@ -254,12 +296,7 @@ bool Connection::ReadBody() {
   absl::Status error;
   const size_t consumed = TakeBody(data, end, error);
   if (!error.ok()) {
-    if (!wanted || exchange_.framing_ != ServerExchange::Framing::kUnsent || exchange_.response_ended_) {
-      FinishOutput();
-    } else {
-      RespondAndClose(400, ToStd(error.message()));
-    }
-    BreakExchange(absl::InternalError(StrCat("malformed request body: ", ToStd(error.message()))));
+    RefuseBody(400, absl::InternalError(StrCat("malformed request body: ", ToStd(error.message()))));
     return true;
   }
   if (consumed > 0 || end) {
@@ -286,6 +323,7 @@ bool Connection::ReadBody() {
 void Connection::HandOverBody(std::span<const uint8_t> data, bool end) {
   exchange_.unconsumed_ += data.size();
   exchange_.request_complete_ = end;
+  if (!data.empty() || end) timer_.Cancel();
   http::Receiver* receiver = exchange_.receiver_;
   if (end && body_kind_ == BodyKind::kChunked && !decoder_.trailers().empty()) {
     receiver->OnTrailers(decoder_.trailers().fields());
@@ -302,26 +340,21 @@ void Connection::EndExchange() {
   } else if (exchange_.request_complete_) {
     BeginHead();
   } else {
-    stage_ = Stage::kDiscard;
+    Enter(Stage::kDiscard);
     drop_left_ = options_.discard_limit;
-    timer_.Start(Clock::now() + options_.header_timeout);
   }
 }
 
 // --- the end ---
 
 // Only output from here on.
-void Connection::FinishOutput() {
-  stage_ = Stage::kFlushing;
-  timer_.Cancel();
-}
+void Connection::FinishOutput() { Enter(Stage::kFlushing); }
 
 bool Connection::EndOutput() {
   if (!output_->empty()) return false;
   stream_->ShutdownWrite();
-  stage_ = Stage::kLingering;
+  Enter(Stage::kLingering);
   drop_left_ = options_.linger_bytes;
-  timer_.Start(Clock::now() + options_.linger_timeout);
   return true;
 }
 
@@ -341,6 +374,17 @@ void Connection::RespondAndClose(int http_status, std::string_view why) {
   FinishOutput();
 }
 
+// The rest of the body will not be read: no further request can be, either.
+void Connection::RefuseBody(int http_status, const absl::Status& why) {
+  const bool answered = exchange_.response_ended_ || exchange_.framing_ != ServerExchange::Framing::kUnsent;
+  if (stage_ == Stage::kExchange && !answered) {
+    RespondAndClose(http_status, ToStd(why.message()));
+  } else {
+    FinishOutput();
+  }
+  BreakExchange(why);
+}
+
 // Tells the receiver, if there is one left with something to lose. The exchange is dead already: stage_ is no
 // longer kExchange.
 void Connection::BreakExchange(const absl::Status& why) {
@@ -355,8 +399,7 @@ void Connection::Fail(const absl::Status& why) {
 }
 
 void Connection::End() {
-  stage_ = Stage::kOver;
-  timer_.Cancel();
+  Enter(Stage::kOver);
   write_timer_.Cancel();
   stream_->Close();
   // Nothing goes out any more: give the memory back now, the exchange may live on.
@@ -381,6 +424,12 @@ void Connection::OnTimeout() {
     End();
   } else if (stage_ == Stage::kHead && !input_.unread().empty()) {
     RespondAndClose(408, StrCat("no complete head within ", options_.header_timeout.count(), " ms"));
+  } else if (stage_ == Stage::kExchange && !exchange_.request_complete_) {
+    RefuseBody(408, absl::UnavailableError(
+                        StrCat("no more of the request body within ", options_.body_timeout.count(), " ms")));
+  } else if (stage_ == Stage::kExchange) {
+    Fail(absl::UnavailableError(StrCat("the peer ended its side, and nothing of the response went out for ",
+                                       options_.half_close_timeout.count(), " ms")));
   } else {
     FinishOutput();
   }
@@ -400,15 +449,17 @@ void Connection::NoteOutput() {
   ScheduleAdvance();
 }
 
-// Writes what can be written. True when that gives someone something to do: Step again.
-bool Connection::Flush() {
+// Writes what can be written, and counts. True when that gives someone something to do: Step again.
+bool Connection::Flush(int& writes) {
   if (closed() || write_blocked_ || output_->empty()) return false;
   while (!output_->empty()) {
+    if (writes++ == kWritesPerTurn) return false;
     std::array<iovec, kPiecesPerWrite> pieces;
     const size_t count = output_->Gather(pieces);
     const io::IoResult result = stream_->TryWrite({pieces.data(), count});
     if (result.kind == io::IoResult::Kind::kBytes) {
       output_->Consume(result.bytes);
+      if (peer_ended_) timer_.Cancel();  // but it still takes its response
     } else if (result.kind == io::IoResult::Kind::kWouldBlock) {
       WaitForSocket();
       break;
@@ -447,8 +498,7 @@ bool Connection::NotifyWritable() {
 // --- taking over ---
 
 absl::StatusOr<http::Hijacked> Connection::Hijack() {
-  stage_ = Stage::kHijacked;
-  timer_.Cancel();
+  Enter(Stage::kHijacked);
   write_timer_.Cancel();
   ScheduleAdvance();  // ends Run
   return HandOver(std::move(stream_), input_, std::move(output_));

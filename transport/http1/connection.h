@@ -13,10 +13,13 @@
 // is told by Stage. Sources: connection.cc (life and receiving), server_exchange.cc (sending), hijack.cc.
 //
 // Owned by Run and, while its exchange is not released, by itself. An idle connection holds no block, only
-// itself: about a kilobyte. A client that ends its side after a request still gets the response. On its
-// loop's thread alone; no locks. End it by Drain or Close.
+// itself: about a kilobyte. A client that ends its side after a request still gets the response, unless
+// nothing of it goes out for half_close_timeout: from here it looks like one that is gone. On its loop's
+// thread alone; no locks. End it by Drain or Close.
 
+#include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -86,6 +89,10 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   void ScheduleAdvance();
   bool Step();
 
+  void Enter(Stage stage);
+  std::optional<std::chrono::milliseconds> Patience() const;
+  void WatchPeer();
+
   bool ReadHead();
   void BeginExchange();
   void BeginHead();
@@ -98,7 +105,7 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   bool EndOutput();
 
   void NoteOutput();
-  bool Flush();
+  bool Flush(int& writes);
   void WaitForSocket();
   bool NotifyWritable();
 
@@ -106,6 +113,7 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   void OnWriteTimeout();
   void RespondAndClose(int http_status, std::string_view why);
   void FinishOutput();
+  void RefuseBody(int http_status, const absl::Status& why);
   void BreakExchange(const absl::Status& why);
   void Fail(const absl::Status& why);
   void End();
@@ -124,7 +132,7 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   bool advancing_ = false;  // in Advance: no other is due
   bool advance_scheduled_ = false;
   std::shared_ptr<Connection> self_;  // while the exchange is not released
-  io::Timer timer_;                   // header, idle, discard, linger
+  io::Timer timer_;                   // what Patience says
   ServerExchange exchange_;
 
   // Receiving:

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <memory>
 
+#include "transport/http/validate.h"
+
 namespace culvert::http1 {
 
 namespace {
@@ -15,13 +17,6 @@ constexpr auto kTokenCharacter = [] {
        std::string_view("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")) {
     table[static_cast<uint8_t>(c)] = true;
   }
-  return table;
-}();
-
-constexpr auto kValueCharacter = [] {
-  std::array<bool, 256> table{};
-  for (size_t c = 0x20; c < 256; ++c) table[c] = c != 0x7f;
-  table['\t'] = true;
   return table;
 }();
 
@@ -41,12 +36,6 @@ absl::Status Malformed(const char* why) { return absl::InvalidArgumentError(why)
 bool IsToken(std::string_view text) {
   return !text.empty() && std::all_of(text.begin(), text.end(),
                                       [](char c) { return kTokenCharacter[static_cast<uint8_t>(c)]; });
-}
-
-bool IsFieldValue(std::string_view value) {
-  if (!value.empty() && (IsBlank(value.front()) || IsBlank(value.back()))) return false;
-  return std::all_of(value.begin(), value.end(),
-                     [](char c) { return kValueCharacter[static_cast<uint8_t>(c)]; });
 }
 
 bool EqualsIgnoringCase(std::string_view text, std::string_view lower) {
@@ -94,7 +83,7 @@ absl::Status AddFieldLine(std::string_view line, http::HeaderList& fields) {
   if (!IsToken(name))
     return Malformed("field name is not a token");  // RFC 9112 5.1: no blank before the colon either
   const std::string_view value = Trim(line.substr(colon + 1));
-  if (!IsFieldValue(value)) return Malformed("field value has a forbidden character");
+  if (!http::IsFieldValue(value)) return Malformed("field value has a forbidden character");
 
   constexpr size_t kShortName = 64;
   std::array<char, kShortName> short_name;

@@ -18,8 +18,6 @@ absl::Status AddFieldLine(std::string_view line, http::HeaderList& fields);
 
 // RFC 9110 5.6.2: a token, upper case allowed.
 bool IsToken(std::string_view text);
-// RFC 9110 5.5: no control characters but HTAB, and no blanks at the ends.
-bool IsFieldValue(std::string_view value);
 
 // Equal but for the case of ASCII letters; `lower` is lower case.
 bool EqualsIgnoringCase(std::string_view text, std::string_view lower);

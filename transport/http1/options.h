@@ -35,8 +35,13 @@ struct Options {
   // From a request's first byte to the end of its head, from the start for the first request; also to discard
   // a body (slowloris).
   std::chrono::milliseconds header_timeout{10000};
-  // Between two requests.
+  // Between two requests; not while the response before is still going out.
   std::chrono::milliseconds idle_timeout{60000};
+  // Between bytes of a request body that is wanted: not while its handler leaves what came before unconsumed.
+  std::chrono::milliseconds body_timeout{30000};
+  // How long a client that has ended its side after a request is waited for while nothing of the response
+  // goes out: it may be gone, and its handler with nobody to answer.
+  std::chrono::milliseconds half_close_timeout{60000};
   // A peer that takes nothing from a full socket for this long is cut off.
   std::chrono::milliseconds write_timeout{30000};
   // After our side has ended, how long and how much is read and dropped until the peer ends its own: closing

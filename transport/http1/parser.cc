@@ -286,7 +286,12 @@ Parsed RequestParser::ReadAbsoluteTarget(std::string_view target) {
   if (authority.empty() || authority[0] == ':' || !IsHostPort(authority, false)) {
     return scanner_.Fail(400, "authority of the request target is not a host and port");
   }
-  head.scheme = scheme;
+  // RFC 9110 7.4: https without TLS, or http with it, was not meant for this connection.
+  const bool ours = EqualsIgnoringCase(scheme, scheme_);
+  if (!ours && (EqualsIgnoringCase(scheme, "http") || EqualsIgnoringCase(scheme, "https"))) {
+    return scanner_.Fail(421, "scheme of the request target is not the connection's");
+  }
+  head.scheme = ours ? scheme_ : scheme;
   head.authority = authority;  // the host field is to be ignored (RFC 9112 3.2.2)
   head.path = rest.substr(authority_size);
   if (head.path.empty()) {

@@ -91,7 +91,10 @@ struct Request {
 
 class RequestParser {
  public:
-  explicit RequestParser(HeadLimits limits = {}) : scanner_(limits) {}
+  // `scheme`: the connection's, "http" or "https", in static storage; absolute targets of the other are
+  // refused.
+  explicit RequestParser(HeadLimits limits = {}, std::string_view scheme = "http")
+      : scheme_(scheme), scanner_(limits) {}
 
   // `unread` begins with the first byte of the head at each call until the answer is kHead; then Reset.
   Parsed Parse(std::span<const uint8_t> unread);
@@ -109,6 +112,7 @@ class RequestParser {
   Parsed ReadTarget(std::string_view target, std::string_view host);
   Parsed ReadAbsoluteTarget(std::string_view target);
 
+  std::string_view scheme_;
   HeadScanner scanner_;
   Request request_;
   size_t method_begin_ = 0;

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <iterator>
 
+#include "transport/http/validate.h"
 #include "transport/http1/fields.h"
 
 namespace culvert::http1 {
@@ -81,7 +82,7 @@ void Append(io::WriteBuffer& out, const Pieces&... pieces) {
 }
 
 void AppendField(io::WriteBuffer& out, const http::HeaderField& field) {
-  if (!IsToken(field.name) || !IsFieldValue(field.value)) return;
+  if (!IsToken(field.name) || !http::IsFieldValue(field.value)) return;
   Append(out, field.name, ": ", field.value, "\r\n");
 }
 

@@ -41,7 +41,13 @@ Task<absl::StatusOr<std::unique_ptr<ByteStream>>> ConnectSocket(EventLoop& loop,
   const int fd = ::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0) co_return Failed("cannot make a socket for", address, errno);
   using Descriptor = asio::posix::basic_stream_descriptor<EventLoop::Executor>;
-  Descriptor socket(loop.executor(), fd);
+  Descriptor socket(loop.executor());
+  std::error_code unwatched;
+  socket.assign(fd, unwatched);  // the constructor that takes it would throw
+  if (unwatched) {
+    ::close(fd);
+    co_return Failed("cannot watch a socket for", address, unwatched.value());
+  }
   if (::connect(fd, address.get(), address.size) != 0) {
     if (errno != EINPROGRESS) co_return Failed("cannot connect to", address, errno);
     std::pair<Descriptor*, bool> waiting{&socket, false};
@@ -63,7 +69,9 @@ Task<absl::StatusOr<std::unique_ptr<ByteStream>>> ConnectSocket(EventLoop& loop,
     ::getsockopt(fd, SOL_SOCKET, SO_ERROR, &result, &size);
     if (result != 0) co_return Failed("cannot connect to", address, result);
   }
-  co_return AdoptSocket(loop, socket.release());
+  std::unique_ptr<ByteStream> stream = AdoptSocket(loop, socket.release());
+  if (stream == nullptr) co_return Failed("cannot watch a socket for", address, ENOMEM);
+  co_return stream;
 }
 
 absl::StatusOr<Listener> Listen(const SocketAddress& address, int backlog) {

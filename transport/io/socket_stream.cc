@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <asio/posix/basic_stream_descriptor.hpp>
 #include <cerrno>
@@ -15,9 +16,21 @@ namespace culvert::io {
 
 namespace {
 
+// A peer that vanished without a word is noticed after two minutes, even while nobody has anything to send.
+constexpr int kKeepaliveIdle = 60;      // seconds
+constexpr int kKeepaliveInterval = 10;  // seconds
+constexpr int kKeepaliveProbes = 6;
+
 class SocketStream final : public ByteStream {
  public:
-  SocketStream(EventLoop& loop, int fd) : loop_(loop), socket_(loop.executor(), fd) {}
+  explicit SocketStream(EventLoop& loop) : loop_(loop), socket_(loop.executor()) {}
+
+  // False when the loop cannot watch `fd`, which stays the caller's.
+  bool Adopt(int fd) {
+    std::error_code error;
+    socket_.assign(fd, error);  // the constructor that takes it would throw
+    return !error;
+  }
 
   IoResult TryRead(std::span<uint8_t> into) override {
     for (;;) {
@@ -85,9 +98,17 @@ class SocketStream final : public ByteStream {
 
 std::unique_ptr<ByteStream> AdoptSocket(EventLoop& loop, int fd) {
   ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK);
-  const int on = 1;
-  ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));  // refused on a Unix socket, which needs none
-  return std::make_unique<SocketStream>(loop, fd);
+  // TCP's options are refused on a Unix socket, which needs none.
+  const auto set = [fd](int level, int option, int value) { ::setsockopt(fd, level, option, &value, sizeof(value)); };
+  set(IPPROTO_TCP, TCP_NODELAY, 1);
+  set(SOL_SOCKET, SO_KEEPALIVE, 1);
+  set(IPPROTO_TCP, TCP_KEEPIDLE, kKeepaliveIdle);
+  set(IPPROTO_TCP, TCP_KEEPINTVL, kKeepaliveInterval);
+  set(IPPROTO_TCP, TCP_KEEPCNT, kKeepaliveProbes);
+  auto stream = std::make_unique<SocketStream>(loop);
+  if (stream->Adopt(fd)) return stream;
+  ::close(fd);
+  return nullptr;
 }
 
 }  // namespace culvert::io

@@ -10,7 +10,8 @@
 
 namespace culvert::io {
 
-// Takes `fd` over, makes it non-blocking, and TCP_NODELAY where that applies. On the loop's thread.
+// Takes `fd` over, makes it non-blocking, and where that applies TCP_NODELAY and kept alive. On the loop's thread. Null, and `fd` closed, when
+// the loop cannot watch it: the system is short of memory, or of what epoll may watch.
 std::unique_ptr<ByteStream> AdoptSocket(EventLoop& loop, int fd);
 
 }  // namespace culvert::io

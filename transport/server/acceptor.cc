@@ -33,10 +33,11 @@ Acceptor::~Acceptor() { Stop(); }
 void Acceptor::Stop() {
   if (stopped_) return;
   stopped_ = true;
-  std::error_code ignored;
-  socket_.close(ignored);
+  // The path before the socket: once nobody listens on it, a new server may make it its own.
   const auto* un = reinterpret_cast<const sockaddr_un*>(&address_.storage);
   if (address_.family() == AF_UNIX && un->sun_path[0] != '\0') ::unlink(un->sun_path);
+  std::error_code ignored;
+  socket_.close(ignored);
 }
 
 Task<void> Acceptor::Run(std::shared_ptr<Acceptor> self) {

@@ -16,7 +16,8 @@ namespace culvert::server {
 
 class Acceptor final : public std::enable_shared_from_this<Acceptor> {
  public:
-  // `may_accept` reserves room for one more connection; `accepted` takes each one over. Both are called on the loop.
+  // `may_accept` reserves room for one more connection, `give_up` returns it when none came, and `accepted` takes each one over. All are
+  // called on the loop.
   Acceptor(EventLoop& loop, const io::Listener& listener, std::function<bool()> may_accept, std::function<void()> give_up,
            std::function<void(int fd)> accepted);
   ~Acceptor();

@@ -5,7 +5,7 @@
 #include <array>
 #include <utility>
 
-#include "transport/frame/constants.h"
+#include "transport/base/log.h"
 #include "transport/io/prefixed_stream.h"
 #include "transport/io/socket_stream.h"
 #include "transport/io/wait.h"
@@ -18,6 +18,7 @@ Connection::Connection(ConnectionSet& set, std::unique_ptr<io::ByteStream> strea
       stream_(std::move(stream)),
       sniff_timer_(set.loop_.timers(), [](void* self) { static_cast<Connection*>(self)->OnSniffTimeout(); }, this) {
   set_.connections_.PushBack(this);
+  ++set_.size_;
 }
 
 Connection::~Connection() { set_.Remove(*this); }
@@ -29,7 +30,7 @@ Task<void> Connection::Serve(ConnectionSet& set, std::unique_ptr<io::ByteStream>
 
 Task<void> Connection::Run() {
   sniff_timer_.Start(io::Timer::Clock::now() + set_.options_.sniff_timeout);
-  std::array<uint8_t, frame::kConnectionPreface.size()> first;
+  std::array<uint8_t, kMostBytes> first;
   size_t size = 0;
   Protocol protocol = Protocol::kNeedMore;
   while (protocol == Protocol::kNeedMore) {
@@ -86,7 +87,8 @@ void Connection::Close() {
 
 void ConnectionSet::Add(int fd) {
   std::unique_ptr<io::ByteStream> stream = io::AdoptSocket(loop_, fd);
-  if (empty_ != nullptr) {  // shutting down
+  if (stream == nullptr) base::LogLine("a connection is dropped: the event loop cannot watch its socket");
+  if (stream == nullptr || empty_ != nullptr) {  // or shutting down
     total_.fetch_sub(1, std::memory_order_relaxed);
     return;
   }
@@ -95,11 +97,16 @@ void ConnectionSet::Add(int fd) {
 
 void ConnectionSet::Remove(Connection& connection) {
   connections_.Remove(&connection);
+  --size_;
   total_.fetch_sub(1, std::memory_order_relaxed);
-  if (empty_ != nullptr && connections_.empty()) {
-    grace_timer_.reset();
-    empty_->Notify();
-  }
+  if (!visiting_) NotifyIfEmpty();
+}
+
+// May be the end of the set.
+void ConnectionSet::NotifyIfEmpty() {
+  if (empty_ == nullptr || !connections_.empty()) return;
+  grace_timer_.reset();
+  empty_->Notify();
 }
 
 void ConnectionSet::Shutdown(std::chrono::milliseconds grace, absl::Notification& empty) {

@@ -4,6 +4,7 @@
 // One accepted connection: looks at its first bytes, and is an HTTP/2 session or an HTTP/1.1 connection from then on.
 
 #include <atomic>
+#include <cstddef>
 #include <memory>
 
 #include "absl/synchronization/notification.h"
@@ -57,7 +58,8 @@ class ConnectionSet {
   // Takes over an accepted socket, already counted in `total`. On the loop.
   void Add(int fd);
 
-  // On the loop: drains every connection, those that come later included, and closes those left after `grace`. `empty` is notified when none is left.
+  // On the loop: drains every connection and closes those left after `grace`; those that come later are closed at once. `empty` is notified
+  // when none is left.
   void Shutdown(std::chrono::milliseconds grace, absl::Notification& empty);
 
  private:
@@ -65,14 +67,19 @@ class ConnectionSet {
   void Remove(Connection& connection);
   void CloseAll();
 
-  // `f` may destroy the connection it is given.
+  void NotifyIfEmpty();
+
+  // Each at least once, whatever `f` destroys meanwhile: the connection it is given, or others that hung on it.
   template <class F>
   void ForEach(F f) {
-    for (Connection* c = connections_.front(); c != nullptr;) {
-      Connection* const next = c->hook_.next;
-      f(*c);
-      c = next;
+    visiting_ = true;
+    for (size_t left = size_; left > 0 && !connections_.empty(); --left) {
+      Connection* const connection = connections_.PopFront();
+      connections_.PushBack(connection);
+      f(*connection);
     }
+    visiting_ = false;
+    NotifyIfEmpty();
   }
 
   EventLoop& loop_;
@@ -80,6 +87,8 @@ class ConnectionSet {
   const Options& options_;
   std::atomic<size_t>& total_;
   base::IntrusiveList<Connection, &Connection::hook_> connections_;
+  size_t size_ = 0;        // of connections_
+  bool visiting_ = false;  // in ForEach, which looks for the end itself
   std::unique_ptr<io::Timer> grace_timer_;
   absl::Notification* empty_ = nullptr;
 };

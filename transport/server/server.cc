@@ -4,7 +4,6 @@
 #include <asio/detached.hpp>
 #include <utility>
 
-#include "absl/synchronization/notification.h"
 #include "transport/base/check.h"
 #include "transport/base/status_macros.h"
 #include "transport/io/connect.h"
@@ -20,8 +19,9 @@ Server::Server(std::vector<EventLoop*> loops, http::Handler& handler, const Opti
 Server::~Server() { Shutdown(std::chrono::milliseconds(0)); }
 
 absl::StatusOr<io::SocketAddress> Server::Listen(const io::SocketAddress& address) {
-  CULVERT_ASSIGN_OR_RETURN(const io::Listener listener, io::Listen(address, options_.backlog));
   absl::MutexLock lock(&mutex_);
+  if (shut_down_) return absl::FailedPreconditionError("the server is shut down");
+  CULVERT_ASSIGN_OR_RETURN(const io::Listener listener, io::Listen(address, options_.backlog));
   auto acceptor = std::make_shared<Acceptor>(
       *loops_[0], listener,
       [this] {
@@ -41,13 +41,19 @@ absl::StatusOr<io::SocketAddress> Server::Listen(const io::SocketAddress& addres
 }
 
 void Server::Shutdown(std::chrono::milliseconds grace) {
-  absl::MutexLock lock(&mutex_);
-  if (shut_down_) return;
-  shut_down_ = true;
+  bool first;
+  {
+    absl::MutexLock lock(&mutex_);
+    first = !std::exchange(shut_down_, true);
+  }
+  if (!first) return over_.WaitForNotification();
   // The acceptors first: what they have handed over is queued on its loop before the shutdown below.
   absl::Notification stopped;
-  loops_[0]->Post([this, &stopped]() ABSL_NO_THREAD_SAFETY_ANALYSIS {
-    for (const auto& acceptor : acceptors_) acceptor->Stop();
+  loops_[0]->Post([this, &stopped] {
+    {
+      absl::MutexLock lock(&mutex_);
+      for (const auto& acceptor : acceptors_) acceptor->Stop();
+    }
     stopped.Notify();
   });
   stopped.WaitForNotification();
@@ -57,6 +63,7 @@ void Server::Shutdown(std::chrono::milliseconds grace) {
     loops_[i]->Post([set = sets_[i].get(), grace, done = empty.back().get()] { set->Shutdown(grace, *done); });
   }
   for (const auto& e : empty) e->WaitForNotification();
+  over_.Notify();
 }
 
 }  // namespace culvert::server

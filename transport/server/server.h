@@ -12,6 +12,8 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/synchronization/notification.h"
 #include "transport/http/exchange.h"
 #include "transport/io/address.h"
 #include "transport/io/event_loop.h"
@@ -31,7 +33,7 @@ class Server {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  // Begins to accept; returns the address with the port that was taken. Any thread.
+  // Begins to accept; returns the address with the port that was taken. FailedPrecondition once Shutdown has begun. Any thread.
   absl::StatusOr<io::SocketAddress> Listen(const io::SocketAddress& address);
 
   // Stops accepting, tells every peer to open nothing more, lets what is under way end for up to `grace`, then closes. Blocks until all
@@ -39,8 +41,6 @@ class Server {
   void Shutdown(std::chrono::milliseconds grace);
 
  private:
-  friend class Acceptor;
-
   const std::vector<EventLoop*> loops_;
   const Options options_;
   std::atomic<size_t> connection_count_{0};
@@ -50,6 +50,7 @@ class Server {
   absl::Mutex mutex_;
   std::vector<std::shared_ptr<Acceptor>> acceptors_ ABSL_GUARDED_BY(mutex_);
   bool shut_down_ ABSL_GUARDED_BY(mutex_) = false;
+  absl::Notification over_;  // the shutdown is
 };
 
 }  // namespace culvert::server

@@ -6,8 +6,7 @@ namespace culvert::server {
 
 namespace {
 
-constexpr std::string_view kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-static_assert(kPreface.size() == kMostBytes);
+constexpr std::string_view kPreface = frame::kConnectionPreface;
 constexpr size_t kMethodEnd = 3;  // "PRI"
 
 // RFC 9110 5.6.2

@@ -10,6 +10,8 @@
 #include <cstdint>
 #include <span>
 
+#include "transport/frame/constants.h"
+
 namespace culvert::server {
 
 enum class Protocol { kNeedMore, kTls, kHttp2, kHttp1, kUnknown };
@@ -18,7 +20,7 @@ enum class Protocol { kNeedMore, kTls, kHttp2, kHttp1, kUnknown };
 // 5.1, 4). kHttp1: a method token that is not, or no longer, the preface's.
 Protocol Classify(std::span<const uint8_t> first_bytes);
 
-inline constexpr size_t kMostBytes = 24;
+inline constexpr size_t kMostBytes = frame::kConnectionPreface.size();
 
 }  // namespace culvert::server
 

@@ -1,5 +1,8 @@
 #include "transport/client/connector.h"
 
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include <array>
 #include <asio/co_spawn.hpp>
 #include <asio/experimental/awaitable_operators.hpp>
@@ -12,10 +15,12 @@
 #include <string_view>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "gtest/gtest.h"
 #include "tests/e2e/raw_peer.h"
 #include "transport/base/strings.h"
+#include "transport/io/connect.h"
 #include "transport/io/wait.h"
 
 namespace culvert::client {
@@ -64,6 +69,8 @@ class ConnectorTest : public testing::Test {
     context_.poll();
   }
 
+  void PassTime(milliseconds time) { loop_.timers().RunDue(io::Timer::Clock::now() + time); }
+
   // What comes through the tunnel: `n` bytes, or fewer up to the end.
   std::string Read(io::ByteStream& stream, size_t n) {
     std::string out;
@@ -102,12 +109,32 @@ std::string ReceiveHead(RawSocket& socket) {
   return head;
 }
 
-Options Through(const std::string& proxy, milliseconds timeout = seconds(30)) {
+Options Through(const std::string& proxy) {
   Options options;
   options.proxy = proxy;
-  options.connect_timeout = timeout;
+  options.connect_timeout = seconds(30);
   return options;
 }
+
+// An address that never answers: its backlog is full.
+class BlackHole {
+ public:
+  BlackHole() : listener_(*io::Listen(*io::ParseAddress("127.0.0.1:0"), 0)) {
+    for (int i = 0; i < 8; ++i) {
+      fds_.push_back(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+      ::connect(fds_.back(), listener_.address.get(), listener_.address.size);
+    }
+  }
+  ~BlackHole() {
+    for (const int fd : fds_) ::close(fd);
+    ::close(listener_.fd);
+  }
+  std::string address() const { return io::FormatAddress(listener_.address); }
+
+ private:
+  const io::Listener listener_;
+  std::vector<int> fds_;
+};
 
 TEST_F(ConnectorTest, ANumericAddress) {
   RawListener listener;
@@ -129,6 +156,20 @@ TEST_F(ConnectorTest, OfSeveralAddressesTheFirstThatAnswersIsTaken) {
   RawListener listener;
   Begin(StrCat("ipv4:", NobodysAddress(), ",", listener.address()));
   EXPECT_TRUE(End().ok());
+}
+
+TEST_F(ConnectorTest, AnAddressThatIsSilentLeavesTimeForTheOthers) {
+  const BlackHole silent;
+  RawListener listener;
+  Options options;
+  options.connect_timeout = seconds(30);
+  Begin(StrCat("ipv4:", silent.address(), ",", listener.address()), options);
+  Pump();
+  EXPECT_FALSE(result_.has_value());
+  PassTime(seconds(16));
+  const Connected stream = End();
+  ASSERT_TRUE(stream.ok()) << stream.status();
+  EXPECT_EQ((*stream)->peer(), StrCat("ipv4:", listener.address()));
 }
 
 TEST_F(ConnectorTest, ARefusedPortIsUnavailable) {
@@ -193,18 +234,25 @@ TEST_F(ConnectorTest, AProxyThatRefusesIsUnavailableWithItsStatus) {
 
 TEST_F(ConnectorTest, AProxyThatNeverAnswersIsGivenUp) {
   RawListener listener;
-  Begin("target:1", Through(listener.address(), milliseconds(20)));
-  EXPECT_EQ(End().status(), absl::UnavailableError("proxy: no answer in time"));
+  Begin("target:1", Through(listener.address()));
+  Pump();
   RawSocket proxy = listener.Accept();
+  Pump();
+  EXPECT_FALSE(result_.has_value());
+  PassTime(seconds(31));
+  EXPECT_EQ(End().status(), absl::UnavailableError("proxy: no answer in time"));
   EXPECT_TRUE(proxy.ReceiveEnd());
 }
 
 TEST_F(ConnectorTest, AProxyThatStopsInTheMiddleOfItsAnswerIsGivenUp) {
   RawListener listener;
-  Begin("target:1", Through(listener.address(), milliseconds(50)));
+  Begin("target:1", Through(listener.address()));
   Pump();
   RawSocket proxy = listener.Accept();
   proxy.Send("HTTP/1.1 200 OK\r\nX-");
+  Pump();
+  EXPECT_FALSE(result_.has_value());
+  PassTime(seconds(31));
   EXPECT_EQ(End().status(), absl::UnavailableError("proxy: no answer in time"));
 }
 
@@ -233,6 +281,17 @@ TEST_F(ConnectorTest, InterimAnswersArePassedOver) {
   EXPECT_TRUE(End().ok());
 }
 
+TEST_F(ConnectorTest, AProxyThatOnlyEverPromisesIsGivenUp) {
+  RawListener listener;
+  Begin("target:1", Through(listener.address()));
+  Pump();
+  RawSocket proxy = listener.Accept();
+  std::string promises;
+  for (int i = 0; i < 17; ++i) promises += "HTTP/1.1 102 Processing\r\n\r\n";
+  proxy.Send(StrCat(promises, "HTTP/1.1 200 OK\r\n\r\n"));
+  EXPECT_EQ(End().status(), absl::UnavailableError("proxy: too many interim answers"));
+}
+
 Task<size_t> RaceAgainstATimer(EventLoop& loop, const Target& target, const Options& options) {
   using asio::experimental::awaitable_operators::operator||;
   asio::steady_timer timer(loop.executor(), milliseconds(5));
@@ -242,15 +301,16 @@ Task<size_t> RaceAgainstATimer(EventLoop& loop, const Target& target, const Opti
 
 TEST_F(ConnectorTest, CancellingGivesUpOnAProxyThatDoesNotAnswer) {
   RawListener listener;
-  bool over = false;
+  std::optional<size_t> won;
   target_ = *ParseTarget("target:1");
   options_ = Through(listener.address());
   const auto begin = io::Timer::Clock::now();
-  asio::co_spawn(context_, RaceAgainstATimer(loop_, target_, options_), [&](std::exception_ptr error, size_t) {
+  asio::co_spawn(context_, RaceAgainstATimer(loop_, target_, options_), [&](std::exception_ptr error, size_t first) {
     EXPECT_EQ(error, nullptr);
-    over = true;
+    won = first;
   });
-  while (!over) context_.run_one();
+  while (!won.has_value()) context_.run_one();
+  EXPECT_EQ(*won, 1u);  // the timer, not an attempt that failed by itself
   EXPECT_LT(io::Timer::Clock::now() - begin, seconds(20));
 }
 

@@ -242,6 +242,38 @@ TEST_F(ServiceTest, FinishWithoutAHeadIsAnEmpty200) {
   EXPECT_EQ(Exchange(kGet), "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n");
 }
 
+// RFC 9110 6.4.1. Over HTTP/2 too: see server_test.
+TEST_F(ServiceTest, AResponseToHeadEndsWithItsHead) {
+  Start([](ServiceTest& test, Request&, Response& response) -> Task<void> {
+    HeaderList fields;
+    fields.Add("content-length", "1000000");
+    response.SendHead(200, fields);
+    absl::Status status;
+    for (int i = 0; i < 10 && status.ok(); ++i) status = co_await response.Write(std::string(100000, 'x'));
+    test.statuses_.push_back(status);
+    response.Finish();
+  });
+  EXPECT_EQ(Exchange("HEAD /a HTTP/1.1\r\nHost: b\r\n\r\n"), "HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n");
+  EXPECT_EQ(statuses_.at(0), absl::FailedPreconditionError("the response has no body"));
+}
+
+TEST_F(ServiceTest, AWriteWithoutAHeadAnswersHeadAllTheSame) {
+  Start([](ServiceTest& test, Request&, Response& response) -> Task<void> { test.statuses_.push_back(co_await response.Write("x")); });
+  EXPECT_EQ(Exchange("HEAD /a HTTP/1.1\r\nHost: b\r\n\r\n"), "HTTP/1.1 200 OK\r\n\r\n");
+  EXPECT_EQ(statuses_.at(0), absl::FailedPreconditionError("the response has no body"));
+}
+
+TEST_F(ServiceTest, NoContentAndNotModifiedHaveNoBody) {
+  Start([](ServiceTest& test, Request& request, Response& response) -> Task<void> {
+    response.SendHead(request.head().path == "/204" ? 204 : 304);
+    test.statuses_.push_back(co_await response.Write("x"));
+  });
+  EXPECT_EQ(Exchange("GET /204 HTTP/1.1\r\nHost: b\r\n\r\n"), "HTTP/1.1 204 No Content\r\n\r\n");
+  EXPECT_EQ(Exchange("GET /304 HTTP/1.1\r\nHost: b\r\n\r\n"), "HTTP/1.1 304 Not Modified\r\n\r\n");
+  ASSERT_EQ(statuses_.size(), 2u);
+  for (const absl::Status& status : statuses_) EXPECT_EQ(status, absl::FailedPreconditionError("the response has no body"));
+}
+
 TEST_F(ServiceTest, TheFirstHeadCounts) {
   Start([](ServiceTest&, Request&, Response& response) -> Task<void> {
     response.SendHead(404);
@@ -327,6 +359,21 @@ TEST_F(ServiceTest, ASuspendedWriterHearsThatTheClientIsGone) {
   client_->Close();
   Pump();
   EXPECT_EQ(statuses_.at(0).code(), absl::StatusCode::kUnavailable);
+}
+
+TEST_F(ServiceTest, AClientThatClosedAfterItsRequestCancelsTheHandlerAfterAWhile) {
+  Start([](ServiceTest& test, Request& request, Response&) -> Task<void> {
+    asio::steady_timer never(request.loop().executor(), asio::steady_timer::time_point::max());
+    auto [error] = co_await never.async_wait(kTuple);
+    test.seen_ = error == asio::error::operation_aborted ? "aborted" : "not aborted";
+  });
+  Send(kGet);
+  client_->Close();
+  Pump();
+  EXPECT_EQ(serving_, 1);  // it may read still
+  loop_.timers().RunDue(io::Timer::Clock::now() + std::chrono::seconds(61));
+  Pump();
+  EXPECT_EQ(seen_, "aborted");
 }
 
 TEST_F(ServiceTest, AClientThatIsGoneCancelsWhateverTheHandlerWaitsFor) {

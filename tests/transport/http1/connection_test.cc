@@ -113,6 +113,17 @@ TEST_F(ConnectionTest, ReadsLittleBehindARequestInProgress) {
   EXPECT_LE(taken, 64u * 1024 + io::BlockPool::kSmallBlock);
 }
 
+TEST_F(ConnectionTest, ReadsLittleTogetherWithARequest) {
+  on_request_ = [](Received&) {};
+  constexpr size_t kCapacity = 128 * 1024;
+  Start({}, {.capacity = kCapacity});
+  const std::string rest(kCapacity, 'x');
+  EXPECT_TRUE(Send(absl::StrCat(std::string(kGet), rest.substr(kGet.size()))));
+  ASSERT_EQ(requests_.size(), 1u);
+  const iovec piece{const_cast<char*>(rest.data()), rest.size()};
+  EXPECT_LE(client_->TryWrite({&piece, 1}).bytes, io::BlockPool::kSmallBlock);  // as much as was read
+}
+
 TEST_F(ConnectionTest, AClientThatReadsNothingGetsNoFurtherRequestServed) {
   on_request_ = [](Received& r) {
     r.exchange.SendHead({200, {}}, false);
@@ -334,6 +345,38 @@ TEST_F(ConnectionTest, AClientThatEndsItsSideStillGetsTheResponse) {
   EXPECT_TRUE(run_ended_);
 }
 
+// From here it cannot be told from one that is gone.
+TEST_F(ConnectionTest, AClientThatEndedItsSideIsGivenUpAfterAWhile) {
+  on_request_ = [](Received&) {};
+  Start();
+  Send(kGet);
+  client_->Close();
+  Pump();
+  PassTime(seconds(59));
+  EXPECT_FALSE(requests_.at(0)->closed);
+  PassTime(seconds(2));
+  ASSERT_TRUE(requests_.at(0)->closed);
+  EXPECT_EQ(requests_.at(0)->closed->message(),
+            "the peer ended its side, and nothing of the response went out for 60000 ms");
+  EXPECT_TRUE(run_ended_);
+}
+
+TEST_F(ConnectionTest, AClientThatEndedItsSideIsWaitedForWhileItIsAnswered) {
+  on_request_ = [](Received& r) { r.exchange.SendHead({200, {}}, false); };
+  Start();
+  Send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\na");
+  Send("b");
+  EXPECT_TRUE(loop_.timers().empty());
+  client_->ShutdownWrite();
+  Pump();
+  const io::Timer::Clock::time_point before = loop_.timers().earliest();
+  SendText(requests_.at(0)->exchange, "x", false);
+  Pump();
+  EXPECT_GT(loop_.timers().earliest(), before);
+  PassTime(seconds(61));
+  EXPECT_TRUE(requests_.at(0)->closed);
+}
+
 TEST_F(ConnectionTest, ACleanCloseBetweenRequestsIsQuiet) {
   Start();
   Exchange(kGet);
@@ -363,6 +406,7 @@ TEST_F(ConnectionTest, AnswersErrorsAndCloses) {
            {std::string(9000, 'x'), 414},
            {"GET / HTTP/1.1\r\nHost: a\r\nX: " + std::string(70000, 'x'), 431},
            {"GET / HTTP/1.1\r\nHost: a\r\nExpect: x\r\n\r\n", 417},
+           {"GET https://a/ HTTP/1.1\r\nHost: a\r\n\r\n", 421},
        }) {
     requests_.clear();
     run_ended_ = false;
@@ -609,6 +653,29 @@ TEST_F(ConnectionTest, ARefillInOnWritableGoesOut) {
   EXPECT_FALSE(connection()->holds_blocks());
 }
 
+TEST_F(ConnectionTest, ALongResponseLeavesTurnsToOthers) {
+  constexpr size_t kTotal = 2000000;
+  on_request_ = [](Received& r) {
+    r.exchange.SendHead({200, {}}, false);
+    auto sent = std::make_shared<size_t>(0);
+    r.on_writable = [&r, sent] {
+      while (r.exchange.writable() && *sent < kTotal) {
+        *sent += 10000;
+        SendText(r.exchange, std::string(10000, 'x'), *sent == kTotal);
+      }
+      if (*sent == kTotal) r.Release();
+    };
+    r.on_writable();
+  };
+  Start({}, {.capacity = 2 * kTotal});  // a client that takes everything at once
+  const iovec piece{const_cast<char*>(kGet.data()), kGet.size()};
+  client_->TryWrite({&piece, 1});
+  context_.restart();
+  for (int before = 0; context_.poll_one() != 0; before = writes_) EXPECT_LE(writes_ - before, 8);
+  EXPECT_GT(writes_, 8);
+  EXPECT_TRUE(Receive().ends_with("\r\n0\r\n\r\n"));
+}
+
 // --- a body that its handler does not want ---
 
 TEST_F(ConnectionTest, ASmallUnwantedBodyIsDropped) {
@@ -695,6 +762,83 @@ TEST_F(ConnectionTest, AnIdleConnectionIsClosedWithoutAWord) {
   EXPECT_EQ(Receive(), "");
   PassTime(seconds(2));
   EXPECT_EQ(Receive(), "<end>");
+}
+
+TEST_F(ConnectionTest, AResponseThatIsStillGoingOutIsNoIdleTime) {
+  on_request_ = [](Received& r) {
+    r.exchange.SendHead({200, {}}, false);
+    SendText(r.exchange, std::string(50000, 'x'), true);
+    r.Release();
+  };
+  Start({.idle_timeout = seconds(5)}, {.capacity = 1000});
+  Send(absl::StrCat(std::string(kGet), "GET / HTTP/1.1\r\n"));
+  PassTime(seconds(11));
+  EXPECT_TRUE(Receive().ends_with("\r\n0\r\n\r\n"));
+  EXPECT_TRUE(Exchange("Host: a\r\n\r\n").ends_with("\r\n0\r\n\r\n"));
+  EXPECT_EQ(requests_.size(), 2u);
+  Send("GET");
+  PassTime(seconds(11));
+  EXPECT_TRUE(Receive().starts_with("HTTP/1.1 408 "));
+}
+
+constexpr std::string_view kTenBytes = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n";
+
+TEST_F(ConnectionTest, ABodyThatDoesNotComeIsCutOff) {
+  Start();
+  Send(kTenBytes);
+  Send("abc");
+  PassTime(seconds(29));
+  EXPECT_EQ(Receive(), "");
+  PassTime(seconds(2));
+  const std::string response = Receive();
+  EXPECT_TRUE(response.starts_with("HTTP/1.1 408 ")) << response;
+  EXPECT_TRUE(response.ends_with("\nno more of the request body within 30000 ms\n<end>")) << response;
+  ASSERT_TRUE(requests_.at(0)->closed);
+  EXPECT_EQ(*requests_.at(0)->closed, absl::UnavailableError("no more of the request body within 30000 ms"));
+}
+
+TEST_F(ConnectionTest, ABodyThatDoesNotComeAfterAHeadHasGoneOutBreaksTheResponse) {
+  on_request_ = [](Received& r) { r.exchange.SendHead({200, {}}, false); };
+  Start();
+  Send(kTenBytes);
+  PassTime(seconds(31));
+  EXPECT_EQ(Receive(), "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n<end>");
+  EXPECT_TRUE(requests_.at(0)->closed);
+}
+
+TEST_F(ConnectionTest, EachPieceOfABodyMayTakeItsTime) {
+  on_request_ = [](Received&) {};
+  Start();
+  Send(kTenBytes);
+  for (int i = 0; i < 9; ++i) {
+    const io::Timer::Clock::time_point before = loop_.timers().earliest();
+    Send("x");
+    EXPECT_GT(loop_.timers().earliest(), before);
+  }
+  Send("x");
+  EXPECT_TRUE(loop_.timers().empty());
+}
+
+TEST_F(ConnectionTest, ChunksWithoutBytesBuyABodyNoTime) {
+  on_request_ = [](Received&) {};
+  Start();
+  Send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n");
+  const io::Timer::Clock::time_point before = loop_.timers().earliest();
+  Send("1;extension");
+  EXPECT_EQ(loop_.timers().earliest(), before);
+}
+
+TEST_F(ConnectionTest, ABodyIsNotLateWhileItsHandlerDoesNotTakeIt) {
+  pays_ = false;
+  Start({.unconsumed_limit = 5});
+  Send(kTenBytes);
+  Send("hello");
+  EXPECT_TRUE(loop_.timers().empty());
+  requests_.at(0)->exchange.Consumed(5);
+  Pump();
+  EXPECT_FALSE(loop_.timers().empty());
+  PassTime(seconds(31));
+  EXPECT_TRUE(requests_.at(0)->closed);
 }
 
 TEST_F(ConnectionTest, AHandlerMayTakeItsTime) {

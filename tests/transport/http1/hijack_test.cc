@@ -123,7 +123,7 @@ TEST_F(HijackTest, BytesSentWithTheHeadArriveWhole) {
     EXPECT_TRUE(weak_.expired());
     const size_t too_early = prefix_left();
     EXPECT_LT(too_early, std::max<size_t>(most_per_call, 8));
-    EXPECT_TRUE(most_per_call < payload.size() || too_early > 90000u) << too_early;
+    EXPECT_TRUE(most_per_call < payload.size() || too_early > 16000u) << too_early;
     received = Read();
     EXPECT_EQ(received.size(), payload.size());
     EXPECT_EQ(received, payload);

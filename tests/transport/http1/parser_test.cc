@@ -129,6 +129,20 @@ TEST(RequestParser, ReadsEveryFormOfTarget) {
             "OPTIONS [http] [c] [*] 1.1 keep {host=a}");
 }
 
+// RFC 9110 7.4
+TEST(RequestParser, RefusesTheSchemeOfAnotherKindOfConnection) {
+  const auto parse = [](std::string_view scheme, std::string_view target) {
+    return RunAllWays(RequestParser({}, scheme),
+                      absl::StrCat("GET ", std::string(target), " HTTP/1.1\r\nHost: a\r\n\r\n"));
+  };
+  EXPECT_EQ(parse("http", "HTTP://c/"), "GET [http] [c] [/] 1.1 keep {host=a}");
+  EXPECT_EQ(parse("https", "Https://c/"), "GET [https] [c] [/] 1.1 keep {host=a}");
+  EXPECT_EQ(parse("http", "ws://c/"), "GET [ws] [c] [/] 1.1 keep {host=a}");
+  EXPECT_TRUE(Refuses(parse("http", "https://c/"), 421));
+  EXPECT_TRUE(Refuses(parse("http", "HTTPS://c/"), 421));
+  EXPECT_TRUE(Refuses(parse("https", "http://c/"), 421));
+}
+
 TEST(RequestParser, RefusesBadTargets) {
   for (const char* line :
        {"GET * HTTP/1.1", "GET a HTTP/1.1", "GET a:80 HTTP/1.1", "GET http:///x HTTP/1.1",

@@ -7,6 +7,7 @@
 #include <asio/co_spawn.hpp>
 #include <asio/io_context.hpp>
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -30,6 +31,7 @@ constexpr std::string_view kEmptySettings = "\0\0\0\x04\0\0\0\0\0"sv;
 class ConnectionTest : public testing::Test, public http::Handler, public http::Receiver {
  protected:
   ~ConnectionTest() override {
+    on_closed_ = nullptr;
     client_.reset();
     if (held_ != nullptr) std::exchange(held_, nullptr)->Release();
     absl::Notification empty;
@@ -53,7 +55,10 @@ class ConnectionTest : public testing::Test, public http::Handler, public http::
   void OnData(std::span<const uint8_t>, bool) override {}
   void OnTrailers(std::span<const http::HeaderField>) override {}
   void OnWritable() override {}
-  void OnClosed(const absl::Status& why, bool) override { closed_ = why; }
+  void OnClosed(const absl::Status& why, bool) override {
+    closed_ = why;
+    if (on_closed_) on_closed_();
+  }
 
   void Start() {
     auto [client, server] = testing_support::MakeMemoryStreamPair(loop_);
@@ -106,6 +111,7 @@ class ConnectionTest : public testing::Test, public http::Handler, public http::
   bool hold_ = false;
   http::Exchange* held_ = nullptr;
   std::optional<absl::Status> closed_;
+  std::function<void()> on_closed_;
 };
 
 TEST_F(ConnectionTest, Http1InOnePieceOrByteByByte) {
@@ -239,6 +245,41 @@ TEST_F(ConnectionTest, ShutdownClosesWhatIsLeftAfterTheGrace) {
   EXPECT_TRUE(empty.HasBeenNotified());
   EXPECT_EQ(Receive(), "<end>");
   set_.emplace(loop_, *this, options_, total_);
+}
+
+// A handler that hears of the end of one connection may end another with it.
+TEST_F(ConnectionTest, WhoIsClosedMayTakeTheNextOneAlong) {
+  hold_ = true;
+  Start();
+  Send(kGet);
+  http::Exchange* const first = std::exchange(held_, nullptr);
+  const std::unique_ptr<io::ByteStream> first_client = std::move(client_);
+  Start();
+  Send("POST /b HTTP/1.1\r\nHost: b\r\nContent-Length: 5\r\n\r\n12");
+  client_->Close();
+  Pump();
+  ASSERT_TRUE(closed_.has_value());  // and waits for its handler
+  EXPECT_FALSE(over_);
+  on_closed_ = [this] { std::exchange(held_, nullptr)->Release(); };
+  absl::Notification empty;
+  loop_.Post([&] {
+    set_->Shutdown(milliseconds(0), empty);
+    EXPECT_EQ(total_, 1u);
+  });
+  Pump();
+  EXPECT_FALSE(empty.HasBeenNotified());
+  first->Release();
+  Pump();
+  EXPECT_TRUE(empty.HasBeenNotified());
+  set_.emplace(loop_, *this, options_, total_);
+}
+
+TEST_F(ConnectionTest, ASocketThatTheLoopCannotWatchIsDroppedAndNotCounted) {
+  ++total_;
+  testing::internal::CaptureStderr();
+  set_->Add(-1);
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "culvert: a connection is dropped: the event loop cannot watch its socket\n");
+  EXPECT_EQ(total_, 0u);
 }
 
 TEST_F(ConnectionTest, AConnectionThatComesAfterTheShutdownIsClosed) {

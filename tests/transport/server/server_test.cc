@@ -2,11 +2,14 @@
 
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
 #include "gtest/gtest.h"
@@ -29,6 +32,7 @@ constexpr std::string_view kAnswer = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r
 class Answering final : public http::Service {
  public:
   Task<void> Serve(http::Request& request, http::Response& response) override {
+    Note(request.loop());
     if (request.head().method == "POST") {
       if (!begun.HasBeenNotified()) begun.Notify();
       const absl::StatusOr<std::string> body = co_await request.ReadAll(100);
@@ -43,8 +47,28 @@ class Answering final : public http::Service {
     co_await response.Write("ok");
   }
 
+  size_t requests() const {
+    absl::MutexLock lock(&mutex_);
+    return requests_;
+  }
+  size_t loops() const {
+    absl::MutexLock lock(&mutex_);
+    return loops_.size();
+  }
+
   absl::Notification begun;
   absl::Notification broken;
+
+ private:
+  void Note(EventLoop& loop) {
+    absl::MutexLock lock(&mutex_);
+    ++requests_;
+    loops_.insert(&loop);
+  }
+
+  mutable absl::Mutex mutex_;
+  size_t requests_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::set<EventLoop*> loops_ ABSL_GUARDED_BY(mutex_);
 };
 
 bool Came(const absl::Notification& notification) { return notification.WaitForNotificationWithTimeout(absl::Seconds(30)); }
@@ -95,6 +119,17 @@ TEST_F(ServerTest, AnswersBothProtocolsByteByByte) {
   EXPECT_EQ(data->payload, "ok");
 }
 
+TEST_F(ServerTest, AResponseToHeadHasNoBodyOverHttp2) {
+  Start();
+  RawSocket http2 = RawSocket::Connect(address_);
+  const std::string head = e2e::Field(":method", "HEAD") + e2e::Field(":scheme", "http") + e2e::Field(":path", "/") + e2e::Field(":authority", "b");
+  http2.Send(StrCat(e2e::kPreface, e2e::Frame(e2e::kSettings, 0, 0, ""),
+                    e2e::Frame(e2e::kHeaders, e2e::kEndHeaders | e2e::kEndStream, 1, head)));
+  const std::optional<e2e::ReceivedFrame> headers = e2e::ReceiveFrame(http2, e2e::kHeaders, 1);
+  ASSERT_TRUE(headers.has_value());
+  EXPECT_EQ(headers->flags, e2e::kEndHeaders | e2e::kEndStream);
+}
+
 TEST_F(ServerTest, ConnectionsAreSpreadOverTheLoops) {
   Start({}, 3);
   std::vector<RawSocket> sockets;
@@ -102,6 +137,7 @@ TEST_F(ServerTest, ConnectionsAreSpreadOverTheLoops) {
     sockets.push_back(RawSocket::Connect(address_));
     EXPECT_EQ(Ask(sockets.back()), kAnswer);
   }
+  EXPECT_EQ(handler_.loops(), 3u);
 }
 
 TEST_F(ServerTest, GarbageIsClosedAndTheServerGoesOn) {
@@ -132,13 +168,14 @@ TEST_F(ServerTest, ASlowSnifferIsClosed) {
 TEST_F(ServerTest, AtTheLimitANewcomerWaitsForALeaver) {
   Options options;
   options.max_connections = 2;
-  Start(options);
+  Start(options, 1);  // which would see the newcomer long before it has answered the others again and again
   RawSocket a = RawSocket::Connect(address_), b = RawSocket::Connect(address_);
   EXPECT_EQ(Ask(a), kAnswer);
   EXPECT_EQ(Ask(b), kAnswer);
   RawSocket c = RawSocket::Connect(address_);  // in the kernel's backlog
   c.Send(kGet);
-  EXPECT_EQ(Ask(a), kAnswer);
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(Ask(a), kAnswer);
+  EXPECT_EQ(handler_.requests(), 22u);
   a.Close();
   EXPECT_EQ(c.Receive(kAnswer.size()), kAnswer);
 }
@@ -171,7 +208,7 @@ TEST_F(ServerTest, APortThatIsTakenIsAnErrorAndTheServerGoesOn) {
 }
 
 TEST_F(ServerTest, ShutdownWaitsForWhatIsUnderWay) {
-  Start();
+  Start({}, 1);  // so that the busy one has heard of it when the idle one is closed
   RawSocket idle = RawSocket::Connect(address_), busy = RawSocket::Connect(address_);
   EXPECT_EQ(Ask(idle), kAnswer);
   busy.Send("POST /a HTTP/1.1\r\nHost: b\r\nContent-Length: 5\r\n\r\n12");
@@ -197,6 +234,22 @@ TEST_F(ServerTest, ShutdownClosesWhatIsLeftAfterTheGrace) {
   EXPECT_TRUE(handler_.broken.HasBeenNotified() || Came(handler_.broken));
   EXPECT_TRUE(busy.ReceiveEnd());
   server_->Shutdown(milliseconds(0));  // does nothing more
+}
+
+TEST_F(ServerTest, ListenIsRefusedDuringAShutdownAndAfterIt) {
+  Start({}, 1);
+  RawSocket idle = RawSocket::Connect(address_), busy = RawSocket::Connect(address_);
+  EXPECT_EQ(Ask(idle), kAnswer);
+  busy.Send("POST /a HTTP/1.1\r\nHost: b\r\nContent-Length: 5\r\n\r\n12");
+  ASSERT_TRUE(Came(handler_.begun));
+  std::thread shutdown([this] { server_->Shutdown(seconds(30)); });
+  EXPECT_TRUE(idle.ReceiveEnd());
+  idle.Close();
+  const absl::Status refused = absl::FailedPreconditionError("the server is shut down");
+  EXPECT_EQ(server_->Listen(*io::ParseAddress("127.0.0.1:0")).status(), refused);
+  busy.Close();
+  shutdown.join();
+  EXPECT_EQ(server_->Listen(*io::ParseAddress("127.0.0.1:0")).status(), refused);
 }
 
 TEST_F(ServerTest, TheDestructorEndsEverything) {
