@@ -177,19 +177,19 @@ Task<bool> ServerCall::Write(const google::protobuf::MessageLite& message) {
 void ServerCall::SendInitialMetadata() {
   if (head_sent_ || over_) return;
   head_sent_ = true;
-  if (context_.initial_metadata_.empty()) {
+  if (context_.initial_metadata_ == nullptr) {
     exchange_.SendHead({.status = 200, .fields = kContentType}, false);
     return;
   }
   http::HeaderList fields;
   fields.Add(kContentType[0].name, kContentType[0].value);
-  context_.initial_metadata_.AppendTo(fields);
+  context_.initial_metadata_->AppendTo(fields);
   exchange_.SendHead({.status = 200, .fields = fields.fields()}, false);
 }
 
 void ServerCall::SendStatus(const absl::Status& status) {
   over_ = true;
-  if (head_sent_ && status.ok() && context_.trailing_metadata_.empty()) {
+  if (head_sent_ && status.ok() && context_.trailing_metadata_ == nullptr) {
     exchange_.SendTrailers(kStatusOk);
     return;
   }
@@ -198,11 +198,11 @@ void ServerCall::SendStatus(const absl::Status& status) {
   if (trailers_only) {
     head_sent_ = true;
     fields.Add(kContentType[0].name, kContentType[0].value);
-    context_.initial_metadata_.AppendTo(fields);
+    if (context_.initial_metadata_ != nullptr) context_.initial_metadata_->AppendTo(fields);
   }
   AppendStatusFields(status, fields);
   if (status.code() == absl::StatusCode::kUnimplemented) fields.Add("grpc-accept-encoding", "identity");
-  context_.trailing_metadata_.AppendTo(fields);
+  if (context_.trailing_metadata_ != nullptr) context_.trailing_metadata_->AppendTo(fields);
   if (trailers_only) {
     exchange_.SendHead({.status = 200, .fields = fields.fields()}, true);
   } else {

@@ -6,6 +6,7 @@
 // Lives as long as the handler runs. Used from the call's event loop, where handlers run.
 
 #include <chrono>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -29,11 +30,11 @@ class ServerContext {
   const Metadata& metadata() const { return metadata_; }
 
   // Sent before the first message, or with the status when there is none; changes after that are lost.
-  Metadata& initial_metadata() { return initial_metadata_; }
+  Metadata& initial_metadata() { return Made(initial_metadata_); }
   // Sends the initial metadata now rather than with the first message.
   void SendInitialMetadata();
   // Sent with the status.
-  Metadata& trailing_metadata() { return trailing_metadata_; }
+  Metadata& trailing_metadata() { return Made(trailing_metadata_); }
 
   // When the client gives up (its grpc-timeout, counted from the request's arrival); Clock::time_point::max() when it never does.
   Clock::time_point deadline() const { return deadline_; }
@@ -53,11 +54,16 @@ class ServerContext {
   friend class rpc::ServerCall;
   explicit ServerContext(rpc::ServerCall& call) : call_(call) {}
 
+  static Metadata& Made(std::unique_ptr<Metadata>& metadata) {
+    if (metadata == nullptr) metadata = std::make_unique<Metadata>();
+    return *metadata;
+  }
+
   rpc::ServerCall& call_;
   std::string_view method_;
   Metadata metadata_;
-  Metadata initial_metadata_;
-  Metadata trailing_metadata_;
+  std::unique_ptr<Metadata> initial_metadata_;  // seldom there: a stream that waits is small
+  std::unique_ptr<Metadata> trailing_metadata_;
   Clock::time_point deadline_ = Clock::time_point::max();
   bool cancelled_ = false;
 };

@@ -20,8 +20,8 @@ constexpr bool kKeeps = true;
 constexpr bool kKeeps = true;
 #endif
 
-constexpr size_t kStep = 64;     // sizes are rounded up to this
-constexpr size_t kClasses = 16;  // up to 1 KiB
+constexpr size_t kStep = 16;     // sizes are rounded up to this
+constexpr size_t kClasses = 64;  // up to 1 KiB
 constexpr size_t kKept = 64;     // blocks of each
 
 struct Block {
