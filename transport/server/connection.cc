@@ -47,6 +47,7 @@ Task<void> Connection::Run() {
   }
   sniff_timer_.Cancel();
   std::unique_ptr<io::ByteStream> stream = io::PrefixedStream::Make(std::span(first).first(size), std::move(stream_));
+  if (protocol == Protocol::kHttp1 && !set_.options_.serve_http1) protocol = Protocol::kHttp2;  // which says what is wrong
   switch (protocol) {
     case Protocol::kHttp2:
       http2_ = http2::Session::Create(http2::Role::kServer, std::move(stream), set_.options_.http2, &set_.handler_);

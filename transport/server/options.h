@@ -12,6 +12,8 @@ namespace culvert::server {
 struct Options {
   http2::Options http2;
   http1::Options http1;
+  // Without it, a request of HTTP/1.1 is answered as what it is to HTTP/2: GOAWAY for a wrong preface.
+  bool serve_http1 = true;
 
   // Connections at once, over all loops; beyond it accepting waits, and the kernel's backlog holds newcomers.
   size_t max_connections = 20000;

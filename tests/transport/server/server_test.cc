@@ -103,6 +103,17 @@ class ServerTest : public testing::Test {
   std::string address_;
 };
 
+TEST_F(ServerTest, WithoutHttp1ItSaysWhatItMisses) {
+  Options options;
+  options.serve_http1 = false;
+  Start(options);
+  RawSocket socket = RawSocket::Connect(address_);
+  socket.Send(kGet);
+  const std::optional<e2e::ReceivedFrame> goaway = e2e::ReceiveFrame(socket, e2e::FrameType::kGoAway, 0);
+  ASSERT_TRUE(goaway);
+  EXPECT_NE(goaway->payload.find("not an HTTP/2 connection preface; the bytes look like an HTTP/1.1 request"), std::string::npos);
+}
+
 TEST_F(ServerTest, AnswersBothProtocolsByteByByte) {
   Start();
   RawSocket http1 = RawSocket::Connect(address_);
