@@ -103,6 +103,8 @@ class Framer {
   // Gives the buffer back to the pool but for an unfinished frame's bytes; ends the lease. Space takes one again.
   void Park();
   bool holds_nothing() const { return buffer_.holds_nothing(); }
+  // A header block waits for its CONTINUATION.
+  bool in_header_block() const { return block_.open; }
 
   // Parses the next frame out of the bytes fed so far, or answers an empty FrameRef when more are needed.
   // Errors: see frame/error.h. After a stream error the framer is in step and may be used further; after a connection error every call

@@ -42,6 +42,15 @@ struct Options {
 
   // From the connection's start until the peer's SETTINGS have come.
   std::chrono::milliseconds handshake_timeout{10000};
+  // From a HEADERS frame until the CONTINUATION that ends its block.
+  std::chrono::milliseconds header_block_timeout{10000};
+  // A server drains a connection that has had no stream for this long (at most half of it longer); 0: never.
+  std::chrono::milliseconds idle_timeout{15 * 60 * 1000};
+  // After so long without a byte from the peer a PING goes out, and without a byte within keepalive_timeout from then on the connection is closed. 0: no
+  // PINGs; the sockets' own keepalive notices a peer that is gone, but not one that hangs. A client asks only while calls are under way, and
+  // servers of gRPC's may refuse who asks more often than every five minutes.
+  std::chrono::milliseconds keepalive_time{0};
+  std::chrono::milliseconds keepalive_timeout{20000};
   // A peer that takes nothing from a full socket for this long is cut off.
   std::chrono::milliseconds write_timeout{30000};
   // A response whose handler has ended, and of which the peer's windows let nothing go out for this long (at least half of it), is reset.

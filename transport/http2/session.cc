@@ -61,6 +61,8 @@ Session::Session(Role role, std::unique_ptr<io::ByteStream> stream, const Option
       stream_(std::move(stream)),
       timer_(loop_.timers(), [](void* self) { static_cast<Session*>(self)->OnTimeout(); }, this),
       stall_timer_(loop_.timers(), [](void* self) { static_cast<Session*>(self)->ResetStalled(); }, this),
+      header_block_timer_(loop_.timers(), [](void* self) { static_cast<Session*>(self)->OnSlowHeaderBlock(); }, this),
+      watch_timer_(loop_.timers(), [](void* self) { static_cast<Session*>(self)->Watch(); }, this),
       next_id_(role == Role::kClient ? 1 : 2),
       framer_(loop_.blocks(), FramerOptions(role, options)),
       receive_window_(frame::kDefaultWindow),
@@ -74,7 +76,9 @@ Session::~Session() {
 
 void Session::Start() {
   started_ = true;
-  timer_.Start(Clock::now() + options_.handshake_timeout);
+  const Clock::time_point now = Clock::now();
+  timer_.Start(now + options_.handshake_timeout);
+  if (watch_period().count() > 0) watch_timer_.Start(now + watch_period());
   SendPreface();
   OpenPending();
   Flush();
@@ -92,6 +96,7 @@ Task<void> Session::Run([[maybe_unused]] std::shared_ptr<Session> self) {
     const std::span<uint8_t> space = framer_.Space();
     const io::IoResult result = stream_->TryRead(space);
     if (result.kind == io::IoResult::Kind::kBytes) {
+      heard_ = true;
       framer_.Feed(result.bytes);
       reading_batch_ = true;
       const absl::Status status = ConsumeFrames();
@@ -99,6 +104,13 @@ Task<void> Session::Run([[maybe_unused]] std::shared_ptr<Session> self) {
       if (!status.ok()) {
         Close(status);
         break;
+      }
+      if (ABSL_PREDICT_FALSE(framer_.in_header_block() != header_block_timer_.running())) {
+        if (framer_.in_header_block()) {
+          header_block_timer_.Start(Clock::now() + options_.header_block_timeout);
+        } else {
+          header_block_timer_.Cancel();
+        }
       }
       Flush();
       if (closed_) break;
@@ -180,6 +192,40 @@ void Session::ResetStalled() {
     }
   }
   if (more) stall_timer_.Start(stall_timer_.when() + options_.stall_timeout / 2);
+}
+
+void Session::OnSlowHeaderBlock() {
+  Close(frame::ConnectionError(frame::ErrorCode::kEnhanceYourCalm, "slow_header_block", "a header block is not ended in time"));
+}
+
+// How often Watch looks: by flags that cost nothing meanwhile, not by the clock.
+std::chrono::milliseconds Session::watch_period() const {
+  if (options_.keepalive_time.count() > 0) return options_.keepalive_time;
+  return role_ == Role::kServer ? options_.idle_timeout / 2 : std::chrono::milliseconds(0);
+}
+
+void Session::Watch() {
+  const std::shared_ptr<Session> self = shared_from_this();
+  const bool asks = options_.keepalive_time.count() > 0 && (role_ == Role::kServer || stream_count_ > 0);
+  if (asks && !heard_ && pinged_) {
+    return Close(absl::UnavailableError(StrCat("no answer to a PING within ", options_.keepalive_timeout.count(), " ms")));
+  }
+  pinged_ = asks && !heard_;
+  heard_ = false;
+  if (pinged_) {
+    frame::AppendPing(output_, kKeepalivePing, false);
+    ScheduleFlush();
+  } else if (role_ == Role::kServer && IsIdleForLong()) {
+    return Drain();
+  }
+  watch_timer_.Start(watch_timer_.when() + (pinged_ ? options_.keepalive_timeout : watch_period()));
+}
+
+bool Session::IsIdleForLong() {
+  const bool idle = stream_count_ == 0 && last_peer_id_ == idle_since_id_;
+  idle_since_id_ = last_peer_id_;
+  idle_periods_ = idle ? idle_periods_ + 1 : 0;
+  return options_.idle_timeout.count() > 0 && idle_periods_ * watch_period() >= options_.idle_timeout;
 }
 
 void Session::BecomeUnusable(const absl::Status& why) {
@@ -276,6 +322,8 @@ void Session::Close(const absl::Status& why) {
   closed_ = true;
   timer_.Cancel();
   stall_timer_.Cancel();
+  header_block_timer_.Cancel();
+  watch_timer_.Cancel();
   const std::optional<frame::WireError> wire = frame::GetWireError(why);
   if (base::DebugEnabled(base::Topic::kConnections)) {
     base::LogLine(StrCat(*peer_, role_ == Role::kClient ? " client" : " server", " closed: ", ToStd(why.message())));

@@ -82,6 +82,7 @@ class Session final : public std::enable_shared_from_this<Session> {
   using Clock = io::Timer::Clock;
   static constexpr uint32_t kLargestSentFrame = 64 * 1024;
   static constexpr std::array<uint8_t, 8> kProbePing = {'p', 'r', 'o', 'b', 'i', 'n', 'g', '.'};
+  static constexpr std::array<uint8_t, 8> kKeepalivePing = {'s', 't', 'i', 'l', 'l', ' ', 'u', 'p'};
   static constexpr std::array<uint8_t, 8> kDrainPing = {'d', 'r', 'a', 'i', 'n', 'i', 'n', 'g'};
 
   Session(Role role, std::unique_ptr<io::ByteStream> stream, const Options& options, http::Handler* handler);
@@ -90,6 +91,10 @@ class Session final : public std::enable_shared_from_this<Session> {
   void Start();
   void OnTimeout();
   void ResetStalled();
+  void OnSlowHeaderBlock();
+  std::chrono::milliseconds watch_period() const;
+  void Watch();
+  bool IsIdleForLong();
   void BecomeUnusable(const absl::Status& why);
   void FailStream(Stream& stream, const absl::Status& why, bool unprocessed);
   Stream& NewStream(frame::StreamId id, http::Receiver* receiver);
@@ -158,6 +163,12 @@ class Session final : public std::enable_shared_from_this<Session> {
   std::shared_ptr<Session> self_;  // while streams are not released
   io::Timer timer_;                // handshake, then write stall
   io::Timer stall_timer_;          // while released streams have something to send
+  io::Timer header_block_timer_;   // while a header block is open
+  io::Timer watch_timer_;          // every watch_period(), for the two below
+  bool heard_ = false;             // a byte, since the watch timer last ran
+  bool pinged_ = false;            // and then asked for one
+  frame::StreamId idle_since_id_ = 0;  // last_peer_id_ then
+  int idle_periods_ = 0;               // without a stream
   absl::AnyInvocable<void(const absl::Status&)> on_unusable_;
   absl::AnyInvocable<void()> on_ready_;
 

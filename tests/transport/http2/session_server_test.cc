@@ -85,10 +85,56 @@ TEST_F(ServerTest, APeerWithoutSettingsIsCutOff) {
   EXPECT_EQ(Receive(), "GOAWAY last=0 SETTINGS_TIMEOUT debug=no SETTINGS within 10000 ms\n<end>\n");
 }
 
-TEST_F(ServerTest, APeerThatHasSaidItsSettingsMayBeIdleForEver) {
-  Connect();
-  PassTime(seconds(100000));
+TEST_F(ServerTest, AnIdleConnectionIsDrained) {
+  Connect({.idle_timeout = seconds(60)});
+  PassTime(seconds(31));
+  EXPECT_EQ(Exchange(peer_.Ping("12345678")), "PING ACK 3132333435363738\n") << "which does not count as use";
+  PassTime(seconds(30));
+  EXPECT_EQ(Receive(), "GOAWAY last=2147483647 NO_ERROR debug=draining\nPING 647261696e696e67\n");
+}
+
+TEST_F(ServerTest, AStreamKeepsItsConnection) {
+  Connect({.idle_timeout = seconds(60)});
+  EXPECT_TRUE(Send(peer_.Headers(1, kPost)));
+  for (int i = 0; i < 10; ++i) PassTime(seconds(31));
+  EXPECT_EQ(Receive(), "");
+  Release(request(0));
+  Receive();
+  AnswerAll();
+  for (frame::StreamId id = 3; id < 23; id += 2) {  // and so do those that come and go
+    PassTime(seconds(31));
+    EXPECT_EQ(Exchange(peer_.Headers(id, kGet, kEndStream)).find("GOAWAY"), std::string::npos);
+  }
+}
+
+TEST_F(ServerTest, WithoutAnIdleTimeoutItIsKeptForEver) {
+  Connect({.idle_timeout = seconds(0)});
+  PassTime(seconds(1000000));
   EXPECT_EQ(Exchange(peer_.Ping("12345678")), "PING ACK 3132333435363738\n");
+}
+
+TEST_F(ServerTest, AHeaderBlockMustEndInTime) {
+  Connect({.header_block_timeout = seconds(10)});
+  EXPECT_TRUE(Send(peer_.Raw(FrameType::kHeaders, 0, 1, "")));
+  PassTime(seconds(9));
+  EXPECT_TRUE(Send(peer_.Raw(FrameType::kContinuation, 0, 1, "")));
+  EXPECT_EQ(Receive(), "");
+  PassTime(seconds(2));
+  EXPECT_EQ(Receive(), "GOAWAY last=0 ENHANCE_YOUR_CALM debug=a header block is not ended in time\n<end>\n");
+}
+
+TEST_F(ServerTest, ASilentPeerIsAskedAndThenCutOff) {
+  Connect({.keepalive_time = seconds(60), .keepalive_timeout = seconds(20)});
+  PassTime(seconds(61));  // it has said its SETTINGS in that time
+  EXPECT_EQ(Receive(), "");
+  PassTime(seconds(60));
+  EXPECT_EQ(Receive(), "PING 7374696c6c207570\n");
+  EXPECT_TRUE(Send(peer_.Ping("still up", true)));
+  PassTime(seconds(20));
+  PassTime(seconds(60));
+  EXPECT_EQ(Receive(), "PING 7374696c6c207570\n");
+  PassTime(seconds(21));
+  EXPECT_EQ(Receive(), "GOAWAY last=0 NO_ERROR\n<end>\n");
 }
 
 TEST_F(ServerTest, AcknowledgesEverySettings) {
