@@ -53,7 +53,7 @@ void ClientCall::StartUnary(base::Ref<ClientCall> call, const google::protobuf::
   if (call->loop().RunsHere()) {
     call->in_initiation_ = true;
     call->Begin();
-    call->Send(request, true);
+    call->SendOnly(request);
     call->in_initiation_ = false;
     return;
   }
@@ -61,6 +61,7 @@ void ClientCall::StartUnary(base::Ref<ClientCall> call, const google::protobuf::
   call->loop().Post([call, bytes = std::move(bytes)]() mutable {
     call->Begin();
     if (!bytes.ok()) return call->Fail(bytes.status());
+    if (!call->over_ && call->kept_.Keep(*bytes)) return call->SendKept();
     call->SendBytes(*std::move(bytes), true);
   });
 }
@@ -104,7 +105,9 @@ void ClientCall::OnSession() {
   fields.insert(fields.end(), metadata.begin(), metadata.end());
   exchange_ = &connection.Open(
       {.method = "POST", .scheme = "http", .authority = channel_->authority(), .path = path_, .protocol = {}, .fields = fields}, *this, false);
-  if (pending_) {
+  if (kept_.kept()) {
+    SendKept();
+  } else if (pending_) {
     exchange_->SendData(*std::move(pending_), pending_end_);
     pending_.reset();
   } else if (pending_end_) {
@@ -130,6 +133,17 @@ void ClientCall::Send(const google::protobuf::MessageLite& message, bool end) {
   SendBytes(*std::move(bytes), end);
 }
 
+void ClientCall::SendOnly(const google::protobuf::MessageLite& message) {
+  if (over_) return;
+  if (const absl::Status fits = CheckMessageSize(message.ByteSizeLong(), max_send_bytes_); !fits.ok()) return Fail(fits);
+  if (!kept_.Keep(message)) return Send(message, true);
+  SendKept();
+}
+
+void ClientCall::SendKept() {
+  if (exchange_ != nullptr) kept_.SendOn(*exchange_);  // or else once there is a session
+}
+
 void ClientCall::SendBytes(io::SharedBytes bytes, bool end) {
   if (over_) return;
   if (exchange_ != nullptr) return exchange_->SendData(std::move(bytes), end);
@@ -146,6 +160,7 @@ void ClientCall::EndRequests() {
 
 void ClientCall::OnHead(const http::ResponseHead& head, bool end) {
   http_status_ = head.status;
+  kept_.Drop();
   std::string_view content_type;
   for (const http::HeaderField& field : head.fields) {
     if (field.name == "content-type") content_type = field.value;
@@ -186,10 +201,19 @@ void ClientCall::OnWritable() {
   if (!over_) OnRoom();
 }
 
-void ClientCall::OnClosed(const absl::Status& why, bool) {
+void ClientCall::OnClosed(const absl::Status& why, bool unprocessed) {
+  if (unprocessed && kept_.kept() && retries_ < kMostRetries) return Retry();
   // A server that keeps the deadline too resets the stream when it passes, and that may be seen before our own timer runs.
   if (absl::IsCancelled(why) && deadline_ <= ClientContext::Clock::now()) return OnDeadline();
   Over(why);
+}
+
+// The server vouches that it did nothing (gRPC's transparent retry): once more, on a session that takes requests.
+void ClientCall::Retry() {
+  ++retries_;
+  std::exchange(exchange_, nullptr)->Release();
+  waiting_for_session_ = true;
+  channel_->connection().Request(*this, wait_for_ready_);
 }
 
 void ClientCall::OnDeadline() { Fail(absl::DeadlineExceededError("the call's deadline has passed")); }
@@ -211,6 +235,7 @@ void ClientCall::Over(absl::Status status) {
   input_.End();
   if (http::Exchange* exchange = std::exchange(exchange_, nullptr)) exchange->Release();
   pending_.reset();
+  kept_.Drop();
   ForgetContext();
   const base::Ref<ClientCall> self = std::move(self_);
   // Not kept by a context that outlives its call, and let go before anybody hears of the end: who does may be the channel's last owner, and

@@ -65,6 +65,8 @@ class ClientCall : public base::RefCounted, public base::Recycled, public http::
 
   // On the loop, once: asks for a session.
   void Begin();
+  // On the loop, after Begin: the only request of a call.
+  void SendOnly(const google::protobuf::MessageLite& message);
   // On the loop. One message at a time waits for the session; after that the exchange queues.
   void Send(const google::protobuf::MessageLite& message, bool end);
   void SendBytes(io::SharedBytes bytes, bool end);
@@ -91,6 +93,8 @@ class ClientCall : public base::RefCounted, public base::Recycled, public http::
   }
 
  private:
+  static constexpr int kMostRetries = 3;
+
   // http::Receiver
   void OnHead(const http::ResponseHead& head, bool end) final;
   void OnData(std::span<const uint8_t> bytes, bool end) final;
@@ -104,6 +108,8 @@ class ClientCall : public base::RefCounted, public base::Recycled, public http::
   // True when the context was cancelled already.
   bool PutInto(ClientContext& context);
   void OnDeadline();
+  void SendKept();
+  void Retry();
   // Metadata that the peer sent, for the context.
   absl::Status Keep(Metadata ClientContext::*which, std::span<const http::HeaderField> fields);
   void FinishFromTrailers(std::span<const http::HeaderField> fields);
@@ -122,6 +128,8 @@ class ClientCall : public base::RefCounted, public base::Recycled, public http::
   MessageInput input_;
   io::Timer deadline_timer_;
   absl::Status status_;
+  KeptRequest kept_;                        // the only one, until the response's head has come
+  int retries_ = 0;
   std::optional<io::SharedBytes> pending_;  // waits for the session
   bool pending_end_ = false;
   int http_status_ = 0;

@@ -12,12 +12,6 @@ namespace {
 
 constexpr size_t kKeptParked = 1024;
 
-absl::Status CheckSize(size_t size, size_t max_bytes) {
-  // protobuf counts in int.
-  if (size <= max_bytes && size <= INT_MAX) return absl::OkStatus();
-  return absl::ResourceExhaustedError(StrCat("message of ", size, " bytes to be sent, the limit is ", max_bytes));
-}
-
 void Serialize(const google::protobuf::MessageLite& message, size_t size, uint8_t* out) {
   PutPrefix(out, false, static_cast<uint32_t>(size));
   message.SerializeWithCachedSizesToArray(out + kEnvelopePrefix);
@@ -25,21 +19,60 @@ void Serialize(const google::protobuf::MessageLite& message, size_t size, uint8_
 
 }  // namespace
 
+absl::Status CheckMessageSize(size_t size, size_t max_bytes) {
+  // protobuf counts in int.
+  if (size <= max_bytes && size <= INT_MAX) return absl::OkStatus();
+  return absl::ResourceExhaustedError(StrCat("message of ", size, " bytes to be sent, the limit is ", max_bytes));
+}
+
 absl::StatusOr<io::SharedBytes> SerializeMessage(const google::protobuf::MessageLite& message, size_t max_bytes) {
   const size_t size = message.ByteSizeLong();
-  if (absl::Status fits = CheckSize(size, max_bytes); !fits.ok()) return fits;
+  if (absl::Status fits = CheckMessageSize(size, max_bytes); !fits.ok()) return fits;
   return io::SharedBytes::Make(kEnvelopePrefix + size, [&](uint8_t* out) { Serialize(message, size, out); });
 }
 
 absl::Status SendMessage(http::Exchange& exchange, const google::protobuf::MessageLite& message, bool end, size_t max_bytes) {
   const size_t size = message.ByteSizeLong();
-  if (absl::Status fits = CheckSize(size, max_bytes); !fits.ok()) return fits;
+  if (absl::Status fits = CheckMessageSize(size, max_bytes); !fits.ok()) return fits;
   if (uint8_t* out = exchange.TrySendInPlace(kEnvelopePrefix + size, end)) {
     Serialize(message, size, out);
     return absl::OkStatus();
   }
   exchange.SendData(io::SharedBytes::Make(kEnvelopePrefix + size, [&](uint8_t* out) { Serialize(message, size, out); }), end);
   return absl::OkStatus();
+}
+
+bool KeptRequest::Keep(const google::protobuf::MessageLite& message) {
+  const size_t size = kEnvelopePrefix + message.ByteSizeLong();
+  if (size > kMost) return false;
+  size_ = size;
+  if (size <= sizeof(small_)) {
+    Serialize(message, size - kEnvelopePrefix, small_);
+  } else {
+    large_ = io::SharedBytes::Make(size, [&](uint8_t* out) { Serialize(message, size - kEnvelopePrefix, out); });
+  }
+  return true;
+}
+
+bool KeptRequest::Keep(const io::SharedBytes& serialized) {
+  if (serialized.size > kMost) return false;
+  size_ = serialized.size;
+  large_ = serialized;
+  return true;
+}
+
+void KeptRequest::Drop() {
+  size_ = 0;
+  large_ = {};
+}
+
+void KeptRequest::SendOn(http::Exchange& exchange) const {
+  if (large_.data != nullptr) return exchange.SendData(large_, true);
+  if (uint8_t* const out = exchange.TrySendInPlace(size_, true)) {
+    std::copy_n(small_, size_, out);
+  } else {
+    exchange.SendData(io::SharedBytes::Copy({reinterpret_cast<const char*>(small_), size_}), true);
+  }
 }
 
 void MessageInput::Lend(std::span<const uint8_t> bytes, bool end) {

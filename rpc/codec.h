@@ -20,12 +20,36 @@
 
 namespace culvert::rpc {
 
+// ResourceExhausted for a message that may not be sent, being larger than `max_bytes`.
+absl::Status CheckMessageSize(size_t size, size_t max_bytes);
+
 // Serializes `message` into the connection's output when it can go out now, and otherwise into memory of its own that waits its turn.
 // Answers what went wrong with the message (too large for `max_bytes`), never what happened to the exchange.
 absl::Status SendMessage(http::Exchange& exchange, const google::protobuf::MessageLite& message, bool end, size_t max_bytes);
 
 // The envelope and the message as bytes of their own, for a thread that is not the exchange's.
 absl::StatusOr<io::SharedBytes> SerializeMessage(const google::protobuf::MessageLite& message, size_t max_bytes);
+
+// A call's only request, serialized, as long as it may have to be sent once more. A small one takes no memory of its own.
+class KeptRequest {
+ public:
+  // Larger ones are not kept: they are sent once.
+  static constexpr size_t kMost = 64 * 1024;
+
+  // False, and nothing is kept, for a message that is too large for that.
+  bool Keep(const google::protobuf::MessageLite& message);
+  bool Keep(const io::SharedBytes& serialized);
+  void Drop();
+  bool kept() const { return size_ != 0; }
+
+  // Sends it as the whole body.
+  void SendOn(http::Exchange& exchange) const;
+
+ private:
+  size_t size_ = 0;  // envelope included
+  uint8_t small_[64];
+  io::SharedBytes large_;
+};
 
 // The messages that arrive on one exchange. Whoever waits for one gets it parsed in place, out of the leased frame; only what nobody
 // waits for is copied, once, into `parked_`, which the flow-control window bounds.

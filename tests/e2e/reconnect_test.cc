@@ -129,6 +129,81 @@ TEST(Reconnect, NewCallsLeaveAConnectionThatIsGoingAway) {
   EXPECT_OK(first);
 }
 
+const std::string kAnswer3 = Frame(kHeaders, kEndHeaders, 3, Field(":status", "200") + Field("content-type", "application/grpc")) +
+                             GrpcData(3, "", false) + Frame(kHeaders, kEndHeaders | kEndStream, 3, Field("grpc-status", "0"));
+
+// REFUSED_STREAM: the server vouches that it did nothing (RFC 9113 8.7).
+TEST(Reconnect, ARefusedCallIsMadeOnceMore) {
+  RawListener listener;
+  const std::shared_ptr<Channel> channel = MustCreateChannel(listener.address());
+  absl::Status status;
+  std::thread caller([&] { status = CallOnce(channel); });
+  RawSocket connection = listener.Accept();
+  connection.Receive(kPreface.size());
+  connection.Send(Frame(kSettings, 0, 0, {}));
+  ASSERT_TRUE(ReceiveFrame(connection, kHeaders, 1));
+  connection.Send(Frame(kRstStream, 0, 1, std::string("\0\0\0\7", 4)));
+  ASSERT_TRUE(ReceiveFrame(connection, kHeaders, 3));
+  const std::optional<ReceivedFrame> request = ReceiveFrame(connection, kData, 3);
+  ASSERT_TRUE(request);
+  EXPECT_EQ(request->payload, std::string(5, '\0'));
+  connection.Send(kAnswer3);
+  caller.join();
+  EXPECT_OK(status);
+}
+
+TEST(Reconnect, ACallThatIsRefusedAgainAndAgainEnds) {
+  RawListener listener;
+  const std::shared_ptr<Channel> channel = MustCreateChannel(listener.address());
+  absl::Status status;
+  std::thread caller([&] { status = CallOnce(channel); });
+  RawSocket connection = listener.Accept();
+  connection.Receive(kPreface.size());
+  connection.Send(Frame(kSettings, 0, 0, {}));
+  for (char id = 1; id <= 7; id += 2) {
+    ASSERT_TRUE(ReceiveFrame(connection, kHeaders, static_cast<uint32_t>(id)));
+    connection.Send(Frame(kRstStream, 0, static_cast<uint32_t>(id), std::string("\0\0\0\7", 4)));
+  }
+  caller.join();
+  EXPECT_CODE(status, kUnavailable);
+}
+
+// GOAWAY with a last stream before the call's: it goes to the next connection.
+TEST(Reconnect, ACallThatAGoAwayLeavesOutIsMadeElsewhere) {
+  RawListener listener;
+  const std::shared_ptr<Channel> channel = MustCreateChannel(listener.address());
+  absl::Status status;
+  std::thread caller([&] { status = CallOnce(channel); });
+  RawSocket old_connection = listener.Accept();
+  old_connection.Receive(kPreface.size());
+  old_connection.Send(Frame(kSettings, 0, 0, {}));
+  ASSERT_TRUE(ReceiveFrame(old_connection, kHeaders, 1));
+  old_connection.Send(Frame(kGoAway, 0, 0, std::string("\0\0\0\0\0\0\0\0", 8)));
+  RawSocket new_connection = listener.Accept();
+  new_connection.Receive(kPreface.size());
+  new_connection.Send(Frame(kSettings, 0, 0, {}));
+  ASSERT_TRUE(ReceiveFrame(new_connection, kHeaders, 1));
+  new_connection.Send(Frame(kHeaders, kEndHeaders, 1, Field(":status", "200") + Field("content-type", "application/grpc")) +
+                      GrpcData(1, "", false) + Frame(kHeaders, kEndHeaders | kEndStream, 1, Field("grpc-status", "0")));
+  caller.join();
+  EXPECT_OK(status);
+}
+
+// A reset that is no refusal may have been after work was done: the call is not made again.
+TEST(Reconnect, ACallThatWasBegunIsNotMadeAgain) {
+  RawListener listener;
+  const std::shared_ptr<Channel> channel = MustCreateChannel(listener.address());
+  absl::Status status;
+  std::thread caller([&] { status = CallOnce(channel); });
+  RawSocket connection = listener.Accept();
+  connection.Receive(kPreface.size());
+  connection.Send(Frame(kSettings, 0, 0, {}));
+  ASSERT_TRUE(ReceiveFrame(connection, kHeaders, 1));
+  connection.Send(Frame(kRstStream, 0, 1, std::string("\0\0\0\2", 4)));  // INTERNAL_ERROR
+  caller.join();
+  EXPECT_CODE(status, kInternal);
+}
+
 TEST(Reconnect, AChannelThatNobodyUsedIsNoConnection) {
   RawListener listener;
   MustCreateChannel(listener.address());
