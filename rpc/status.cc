@@ -35,8 +35,11 @@ std::string EncodeStatusMessage(std::string_view message) {
       std::count_if(message.begin(), message.end(), [](char c) { return !TravelsAsIs(c); }));
   std::string text;
   text.reserve(message.size() + 2 * escapes);
-  for (const char c : message) {
-    if (TravelsAsIs(c)) {
+  for (size_t i = 0; i < message.size(); ++i) {
+    const char c = message[i];
+    // A field's value has no blanks around it (RFC 9113 8.2.1).
+    const bool outer_blank = c == ' ' && (i == 0 || i + 1 == message.size());
+    if (TravelsAsIs(c) && !outer_blank) {
       text += c;
     } else {
       const auto byte = static_cast<uint8_t>(c);

@@ -22,7 +22,7 @@ namespace culvert::rpc {
 // grpc-status-details-bin. Payloads under other URLs are not sent.
 inline constexpr char kStatusDetailsUrl[] = "type.googleapis.com/google.rpc.Status";
 
-// grpc-message: bytes outside 0x20..0x7e, and '%', become %XX.
+// grpc-message: bytes outside 0x20..0x7e, '%', and a blank at either end become %XX.
 std::string EncodeStatusMessage(std::string_view message);
 // Never fails: what is not % and two hex digits stays as it is.
 std::string DecodeStatusMessage(std::string_view text);

@@ -12,6 +12,7 @@ import sys
 import unittest
 
 CALLS = ("unary", "pingpong", "server_stream", "client_stream", "both_ways")
+IDLE = "bench/idle"  # tests are run in the root of their runfiles
 SECONDS = 60  # more than anything here takes, on a machine that is busy
 SERVER = []  # command lines
 LOAD = []
@@ -86,6 +87,17 @@ class Smoke(unittest.TestCase):
                 with self.subTest(call):
                     self.measure(server, call, "--streams=2", "--request_bytes=500000", "--response_bytes=1000000")
             self.assertEqual(server.stop()[0], 0)
+
+    def test_memory_of_what_is_idle(self):
+        for flags, count in ((["--connections=50"], 50), (["--connections=3", "--streams=40"], 120)):
+            with self.subTest(count), Server() as server:
+                done = subprocess.run([IDLE, "--target=" + server.address, "--server_pid=%d" % server.process.pid, "--json", *flags],
+                                      stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=SECONDS, check=False)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                result = json.loads(done.stdout)
+                self.assertEqual(result["curve"][-1][0], count)
+                self.assertEqual(result["kib"], round(result["curve"][-1][1] / count, 3))
+                self.assertEqual(server.stop()[0], 0)
 
     def test_server_stops_while_it_is_busy(self):
         for call in CALLS:

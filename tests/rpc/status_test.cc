@@ -28,10 +28,17 @@ absl::Status RoundTrip(const absl::Status& status) {
 }
 
 TEST(StatusMessage, KeepsPrintableAsciiButPercent) {
-  EXPECT_EQ(EncodeStatusMessage(" no such thing ~!"), " no such thing ~!");
+  EXPECT_EQ(EncodeStatusMessage("no such thing ~!"), "no such thing ~!");
   EXPECT_EQ(EncodeStatusMessage("100%"), "100%25");
   EXPECT_EQ(EncodeStatusMessage("\x1f\x7f\n"), "%1F%7F%0A");
   EXPECT_EQ(EncodeStatusMessage(""), "");
+}
+
+// RFC 9113 8.2.1: with blanks around its value the field, and with it the status, would be malformed.
+TEST(StatusMessage, HasNoBlanksAroundIt) {
+  EXPECT_EQ(EncodeStatusMessage("  a b "), "%20 a b%20");
+  EXPECT_EQ(EncodeStatusMessage(" "), "%20");
+  EXPECT_EQ(DecodeStatusMessage("%20 a b%20"), "  a b ");
 }
 
 TEST(StatusMessage, EncodesUtf8ByteByByte) {
