@@ -75,10 +75,10 @@ void EnvelopeReader::Gather(std::span<const uint8_t> bytes) {
   if (bytes.empty()) return;
   const size_t needed = gathered_size_ + bytes.size();
   if (needed > capacity_) {
-    // The length halved as often as still holds what came: less than twice that, and all growing together
-    // moves less than the message.
+    // The length, quartered as often as still holds what came: less than four times that, and all growing
+    // together moves a third of the message.
     size_t capacity = std::max<size_t>(length_, kFirstCapacity);
-    while (capacity / 2 >= std::max(needed, kFirstCapacity)) capacity -= capacity / 2;
+    while (capacity / 4 >= std::max(needed, kFirstCapacity)) capacity = capacity / 4 + 1;
     auto larger = std::make_unique_for_overwrite<uint8_t[]>(capacity);
     std::copy_n(gathered_.get(), gathered_size_, larger.get());
     bytes_copied_ += gathered_size_;
