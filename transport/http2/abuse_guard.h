@@ -49,6 +49,14 @@ class AbuseGuard {
     return control_.Take(now) ? absl::OkStatus() : Calm("control_flood", "too many SETTINGS, PRIORITY or unknown frames");
   }
 
+  // CVE-2019-9511 data dribble and floods of WINDOW_UPDATE: credit in crumbs makes us send crumbs.
+  absl::Status OnWindowUpdate() {
+    return ++window_updates_ <= kFreeWindowUpdates + kWindowUpdatesPerData * data_sent_
+               ? absl::OkStatus()
+               : Calm("window_update_flood", "too many WINDOW_UPDATE frames for the data sent");
+  }
+  void OnDataSent() { ++data_sent_; }
+
   // CVE-2019-9518: DATA without bytes and without END_STREAM.
   absl::Status OnEmptyData() {
     return ++empty_data_ <= kMaxEmptyData ? absl::OkStatus() : Calm("empty_data_flood", "too many empty DATA frames");
@@ -58,6 +66,9 @@ class AbuseGuard {
 
  private:
   static constexpr int kMaxEmptyData = 100;
+  // Peers give credit for a stream and for the connection, some for every frame.
+  static constexpr uint64_t kFreeWindowUpdates = 1000;
+  static constexpr uint64_t kWindowUpdatesPerData = 10;
 
   static absl::Status Calm(std::string_view token, std::string_view why) {
     return frame::ConnectionError(frame::ErrorCode::kEnhanceYourCalm, token, why);
@@ -67,6 +78,8 @@ class AbuseGuard {
   TokenBucket resets_{2000, 200};
   // An honest peer sends SETTINGS when it connects and seldom after.
   TokenBucket control_{1000, 100};
+  uint64_t window_updates_ = 0;
+  uint64_t data_sent_ = 0;  // frames
   int empty_data_ = 0;
 };
 

@@ -400,6 +400,7 @@ absl::Status Session::OnGoAway(const frame::GoAwayFrame& goaway) {
 }
 
 absl::Status Session::OnWindowUpdate(const frame::FrameHeader& header, const frame::WindowUpdateFrame& update) {
+  CULVERT_RETURN_IF_ERROR(guard_.OnWindowUpdate());
   if (header.stream_id == 0) {
     if (!send_window_.Expand(update.increment)) {
       return ConnectionError(ErrorCode::kFlowControlError, "connection_window_overflow", "WINDOW_UPDATE makes the connection's window exceed 2^31-1");

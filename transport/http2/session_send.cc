@@ -163,6 +163,7 @@ bool Session::SendQueued(Stream& stream) {
     if (n == 0 && chunk.size > 0) return false;  // MakeReady brings it back
     const bool last = n == chunk.size && queue.chunks.size() == 1;
     const bool end = last && queue.end;
+    guard_.OnDataSent();
     frame::AppendDataFrame(output_, stream.id_, chunk.Slice(0, n), end);
     send_window_.Take(n);
     stream.send_window_.Take(n);
@@ -384,6 +385,7 @@ uint8_t* Stream::TrySendInPlace(size_t n, bool end) {
   }
   send_window_.Take(n);
   session_.send_window_.Take(n);
+  session_.guard_.OnDataSent();
   uint8_t* at = frame::AppendDataFrame(session_.output_, id_, n, end);
   session_.ScheduleFlush();
   if (end) session_.EndOnSend(*this);
@@ -395,6 +397,7 @@ void Stream::SendData(io::SharedBytes bytes, bool end) {
   if (!MaySendNow(bytes.size)) return session_.Enqueue(*this, std::move(bytes), end);
   send_window_.Take(bytes.size);
   session_.send_window_.Take(bytes.size);
+  session_.guard_.OnDataSent();
   frame::AppendDataFrame(session_.output_, id_, std::move(bytes), end);
   session_.ScheduleFlush();
   if (end) session_.EndOnSend(*this);

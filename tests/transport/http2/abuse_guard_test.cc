@@ -59,6 +59,23 @@ TEST(AbuseGuardTest, RefusesAControlFlood) {
   ExpectCalm(guard.OnControl(kStart), "control_flood");
 }
 
+TEST(AbuseGuardTest, RefusesWindowUpdatesThatFarExceedTheData) {
+  AbuseGuard guard;
+  for (int i = 0; i < 1000; ++i) ASSERT_TRUE(guard.OnWindowUpdate().ok());
+  guard.OnDataSent();
+  for (int i = 0; i < 10; ++i) ASSERT_TRUE(guard.OnWindowUpdate().ok());
+  ExpectCalm(guard.OnWindowUpdate(), "window_update_flood");
+}
+
+TEST(AbuseGuardTest, LetsTwoWindowUpdatesPerFrameThroughForEver) {
+  AbuseGuard guard;
+  for (int i = 0; i < 100000; ++i) {
+    guard.OnDataSent();
+    ASSERT_TRUE(guard.OnWindowUpdate().ok());
+    ASSERT_TRUE(guard.OnWindowUpdate().ok());
+  }
+}
+
 TEST(AbuseGuardTest, RefusesEmptyDataAtAnyPace) {
   AbuseGuard guard;
   EXPECT_EQ(Count(1000000, [&] { return guard.OnEmptyData().ok(); }), 100);
