@@ -14,18 +14,25 @@
 
 namespace {
 constinit thread_local uint64_t allocations = 0;
+constinit thread_local uint64_t allocated_bytes = 0;
+
+void Note(size_t n) {
+  ++allocations;
+  allocated_bytes += n;
+}
 }  // namespace
 
 namespace culvert::testing {
 
 uint64_t AllocationCounter::Total() { return allocations; }
+uint64_t AllocationCounter::TotalBytes() { return allocated_bytes; }
 
 }  // namespace culvert::testing
 
 #ifdef CULVERT_SANITIZED
 
 // The sanitizer's malloc stays: only operator new is counted.
-#define CULVERT_COUNTED_MALLOC(n) (++allocations, std::malloc(n))
+#define CULVERT_COUNTED_MALLOC(n) (Note(n), std::malloc(n))
 
 #else
 
@@ -36,15 +43,15 @@ void* __libc_calloc(size_t count, size_t size);
 void* __libc_realloc(void* bytes, size_t n);
 
 void* malloc(size_t n) {
-  ++allocations;
+  Note(n);
   return __libc_malloc(n);
 }
 void* calloc(size_t count, size_t size) {
-  ++allocations;
+  Note(count * size);
   return __libc_calloc(count, size);
 }
 void* realloc(void* bytes, size_t n) {
-  ++allocations;
+  Note(n);
   return __libc_realloc(bytes, n);
 }
 }  // extern "C"

@@ -3,11 +3,12 @@
 // Each benchmark feeds one batch of equal frames to a Framer and reads them all; reuse:1 is the default, reuse:0 is
 // SetReuseFrames(false), where each frame owns its memory. Copying the batch into the read buffer stands for the read()
 // of a socket and is part of the time: it is what bytes_per_second of the large DATA frames is made of. Counters:
-// time/frame, bytes per second as on the wire, heap allocations per frame (0 with reuse, in steady state).
+// time/frame, bytes per second as on the wire, heap allocations per frame and the bytes they ask for (0 with reuse, in steady state).
 //
 //   bazel run --config=opt //bench/micro:framer_bench -- --benchmark_repetitions=5 --benchmark_report_aggregates_only=true
 
 #include <algorithm>
+#include <cstdint>
 #include <cstring>
 #include <iterator>
 #include <span>
@@ -96,8 +97,10 @@ void ReadFrames(benchmark::State& state, bool reuse, const Batch& batch) {
   const testing::AllocationCounter allocations;
   size_t frames = 0;
   for (auto _ : state) frames += ReadAll(framer, batch.frames, state);
+  const uint64_t count = allocations.Count(), bytes = allocations.Bytes();
   const auto per_frame = static_cast<double>(std::max<size_t>(1, frames));
-  state.counters["allocs/frame"] = static_cast<double>(allocations.Count()) / per_frame;
+  state.counters["allocs/frame"] = static_cast<double>(count) / per_frame;
+  state.counters["heap_bytes/frame"] = static_cast<double>(bytes) / per_frame;
   state.counters["time/frame"] = benchmark::Counter(per_frame, benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
   state.SetBytesProcessed(static_cast<int64_t>(batch.frames.size()) * static_cast<int64_t>(state.iterations()));
   if (frames != batch.count * static_cast<size_t>(state.iterations())) state.SkipWithError("frames were lost");

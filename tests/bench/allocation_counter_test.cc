@@ -26,6 +26,17 @@ TEST(AllocationCounter, CountsNewOfEveryKind) {
   EXPECT_EQ(counter.Count(), 3u);
 }
 
+TEST(AllocationCounter, CountsTheBytesAskedFor) {
+  const AllocationCounter counter;
+  auto one = std::make_unique<char[]>(1000);
+  sink = one.get();
+  std::vector<char> two(500);
+  sink = two.data();
+  EXPECT_EQ(counter.Bytes(), 1500u);
+  one.reset();
+  EXPECT_EQ(counter.Bytes(), 1500u);
+}
+
 TEST(AllocationCounter, StandsStillWhenNothingIsAllocated) {
   std::vector<int> many;
   many.reserve(100);
