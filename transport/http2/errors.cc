@@ -26,13 +26,11 @@ frame::ErrorCode ToErrorCode(absl::StatusCode code) {
     case absl::StatusCode::kCancelled:
     case absl::StatusCode::kDeadlineExceeded:
       return frame::ErrorCode::kCancel;
-    case absl::StatusCode::kUnavailable:
-      return frame::ErrorCode::kRefusedStream;
     case absl::StatusCode::kResourceExhausted:
       return frame::ErrorCode::kEnhanceYourCalm;
     case absl::StatusCode::kInvalidArgument:
       return frame::ErrorCode::kProtocolError;
-    default:
+    default:  // kUnavailable too: REFUSED_STREAM would say that nothing was done, and be retried (RFC 9113 8.7)
       return frame::ErrorCode::kInternalError;
   }
 }

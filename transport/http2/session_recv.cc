@@ -30,6 +30,9 @@ absl::Status Session::ConsumeFrames() {
     if (ABSL_PREDICT_TRUE(status.ok())) continue;
     const std::optional<frame::WireError> error = frame::GetWireError(status);
     if (!error || error->stream_id == 0) return status;
+    if (!settings_received_) {
+      return ConnectionError(ErrorCode::kProtocolError, "preface_no_settings", "the first frame is not SETTINGS");
+    }
     CULVERT_RETURN_IF_ERROR(OnStreamError(*error, status));
   }
   return absl::OkStatus();
@@ -428,8 +431,9 @@ absl::Status Session::OnWindowUpdate(const frame::FrameHeader& header, const fra
 absl::Status Session::OnStreamError(const frame::WireError& error, const absl::Status& why) {
   const frame::StreamId id = error.stream_id;
   if (IsIdle(id)) {
-    // Only a stream that the peer itself may open can be reset before it is used.
-    if (role_ == Role::kClient || (id & 1) == 0) return ConnectionError(error.code, error.token, ToStd(why.message()));
+    // RFC 9113 6.4: an idle stream is not reset. But HEADERS has opened it, wrong as they are.
+    const bool opened = role_ == Role::kServer && (id & 1) != 0 && framer_.last_header().type == FrameType::kHeaders;
+    if (!opened) return ConnectionError(error.code, error.token, ToStd(why.message()));
     last_peer_id_ = id;
   }
   SendRstStream(id, error.code);

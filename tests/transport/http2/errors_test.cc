@@ -35,7 +35,7 @@ TEST(ErrorsTest, HowWeTellAPeerThatAStreamIsGivenUp) {
   EXPECT_EQ(ToErrorCode(StatusCode::kOk), ErrorCode::kNoError);
   EXPECT_EQ(ToErrorCode(StatusCode::kCancelled), ErrorCode::kCancel);
   EXPECT_EQ(ToErrorCode(StatusCode::kDeadlineExceeded), ErrorCode::kCancel);
-  EXPECT_EQ(ToErrorCode(StatusCode::kUnavailable), ErrorCode::kRefusedStream);
+  EXPECT_EQ(ToErrorCode(StatusCode::kUnavailable), ErrorCode::kInternalError) << "the handler has seen it: nobody is to try again";
   EXPECT_EQ(ToErrorCode(StatusCode::kResourceExhausted), ErrorCode::kEnhanceYourCalm);
   EXPECT_EQ(ToErrorCode(StatusCode::kInvalidArgument), ErrorCode::kProtocolError);
   EXPECT_EQ(ToErrorCode(StatusCode::kInternal), ErrorCode::kInternalError);
