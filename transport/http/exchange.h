@@ -75,7 +75,8 @@ class Exchange {
 
   // --- sending; after an `end` nothing more may be sent ---
 
-  // Server only, once. Goes out together with what follows in the same turn of the loop.
+  // Server only, once. Goes out together with what follows in the same turn of the loop. Names in fields and trailers are in lower case, and
+  // none is about the connection (RFC 9113 8.2); http::Service sees to that for its users.
   virtual void SendHead(const ResponseHead& head, bool end) = 0;
 
   // Room for exactly `n` body bytes directly in the connection's output, to be filled before any other call; or null when they cannot go

@@ -14,9 +14,28 @@
 #include "transport/base/status_macros.h"
 #include "transport/base/strings.h"
 #include "transport/base/waiter.h"
+#include "transport/http/validate.h"
 #include "transport/io/event_loop.h"
 
 namespace culvert::http {
+
+namespace {
+
+// The fields as they may be sent by any version: names in lower case, and none that is about a connection, or is no field at all (RFC 9113
+// 8.2).
+HeaderList AsSent(std::span<const HeaderField> fields) {
+  HeaderList sent;
+  for (const HeaderField& field : fields) {
+    std::string name(field.name);
+    for (char& c : name) {
+      if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    }
+    if (IsFieldName(name) && IsFieldValue(field.value) && !IsConnectionSpecific(name)) sent.Add(name, field.value, field.sensitive);
+  }
+  return sent;
+}
+
+}  // namespace
 
 // One request being served. Owns itself: gone when Serve has returned. What the client sends and nobody waits for is kept in `body_`, which
 // the exchange's window bounds.
@@ -44,7 +63,7 @@ class Conversation final : public Receiver {
     std::memcpy(into.data(), body_.data() + begin_, n);
     begin_ += n;
     if (begin_ == body_.size()) {
-      body_ = {};
+      body_ = std::vector<uint8_t>();  // "= {}" would keep the memory
       begin_ = 0;
     }
     if (failed_.ok()) exchange_.Consumed(n);
@@ -69,7 +88,8 @@ class Conversation final : public Receiver {
     if (head_sent_ || !Sendable().ok()) return;
     head_sent_ = true;
     bodiless_ = request_.head().method == "HEAD" || status == 204 || status == 304;  // RFC 9110 6.4.1
-    exchange_.SendHead({.status = status, .fields = fields}, bodiless_);
+    const HeaderList sent = AsSent(fields);
+    exchange_.SendHead({.status = status, .fields = sent.fields()}, bodiless_);
   }
 
   void Finish(std::span<const HeaderField> trailers) {
@@ -79,7 +99,7 @@ class Conversation final : public Receiver {
     if (trailers.empty()) {
       exchange_.SendData({}, true);
     } else {
-      exchange_.SendTrailers(trailers);
+      exchange_.SendTrailers(AsSent(trailers).fields());
     }
   }
 
@@ -175,7 +195,17 @@ std::string_view Keep(HeaderList& storage, std::string_view text) {
 }  // namespace
 
 Request::Request(Conversation& conversation, const RequestHead& head) : conversation_(conversation) {
-  for (const HeaderField& field : head.fields) storage_.Add(field.name, field.value, field.sensitive);
+  // Over HTTP/2 cookies may come in crumbs; a handler is given one (RFC 9113 8.2.3).
+  std::string cookie;
+  for (const HeaderField& field : head.fields) {
+    if (field.name != "cookie") {
+      storage_.Add(field.name, field.value, field.sensitive);
+    } else {
+      if (!cookie.empty()) cookie += "; ";
+      cookie += field.value;
+    }
+  }
+  if (!cookie.empty()) storage_.Add("cookie", cookie, true);
   const size_t count = storage_.size();
   head_.method = Keep(storage_, head.method);
   head_.scheme = Keep(storage_, head.scheme);

@@ -28,28 +28,32 @@ constexpr bool MayHoldControl(uint64_t bytes) {
 static_assert(!MayHoldControl(0x7e20'6162'63ff'8041) && MayHoldControl(0x611f'6161'6161'6161) && MayHoldControl(0x6161'6161'6161'617f) &&
               MayHoldControl(0x0061'6161'6161'6161));
 
-absl::Status Malformed(std::string_view why) { return absl::InvalidArgumentError(ToAbsl(why)); }
-
-// RFC 9113 8.2.2: fields that belong to a connection of HTTP/1.1.
-bool IsConnectionSpecific(std::string_view name) {
-  switch (name.size()) {
-    case 7:
-      return name == "upgrade";
-    case 10:
-      return name == "connection" || name == "keep-alive";
-    case 16:
-      return name == "proxy-connection";
-    case 17:
-      return name == "transfer-encoding";
-    default:
-      return false;
+// RFC 9110 5.6.2: as of a field's name, but in any case.
+bool IsToken(std::string_view text) {
+  for (const char c : text) {
+    if (!kNameCharacter[static_cast<uint8_t>(c)] && !(c >= 'A' && c <= 'Z')) return false;
   }
+  return true;
 }
 
-absl::Status ValidateRegular(const HeaderField& field) {
+// RFC 3986 3.1
+bool IsScheme(std::string_view text) {
+  const auto letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
+  if (!letter(text[0])) return false;
+  for (const char c : text) {
+    if (!letter(c) && !(c >= '0' && c <= '9') && c != '+' && c != '-' && c != '.') return false;
+  }
+  return true;
+}
+
+absl::Status Malformed(std::string_view why) { return absl::InvalidArgumentError(ToAbsl(why)); }
+
+absl::Status ValidateRegular(const HeaderField& field, bool is_request) {
   if (!IsFieldName(field.name)) return Malformed("field name is not a lower-case token");
   if (!IsFieldValue(field.value)) return Malformed("field value has a forbidden character, or blanks around it");
   if (IsConnectionSpecific(field.name)) return Malformed("connection-specific field in an HTTP/2 message");
+  // RFC 9113 8.2.2: the exception for te is one of requests.
+  if (field.name == "te" && !is_request) return Malformed("te in a response or in trailers");
   if (field.name == "te" && field.value != "trailers") return Malformed("te with a value other than trailers");
   return absl::OkStatus();
 }
@@ -64,6 +68,21 @@ absl::Status SetOnce(std::string_view value, bool& seen, std::string_view& slot)
 }
 
 }  // namespace
+
+bool IsConnectionSpecific(std::string_view name) {
+  switch (name.size()) {
+    case 7:
+      return name == "upgrade";
+    case 10:
+      return name == "connection" || name == "keep-alive";
+    case 16:
+      return name == "proxy-connection";
+    case 17:
+      return name == "transfer-encoding";
+    default:
+      return false;
+  }
+}
 
 bool IsFieldName(std::string_view name) {
   if (name.empty()) return false;
@@ -115,10 +134,11 @@ absl::StatusOr<RequestHead> ReadRequestHead(std::span<const HeaderField> fields)
   std::string_view host;
   for (const HeaderField& field : head.fields) {
     if (!field.name.empty() && field.name[0] == ':') return Malformed("pseudo-header field after a regular field");
-    CULVERT_RETURN_IF_ERROR(ValidateRegular(field));
+    CULVERT_RETURN_IF_ERROR(ValidateRegular(field, true));
     if (field.name == "host") host = field.value;
   }
   if (!method || head.method.empty()) return Malformed("request without :method");
+  if (!IsToken(head.method)) return Malformed(":method is not a token");
   if (head.method == "CONNECT" && !protocol) {
     // RFC 9113 8.5
     if (scheme || path) return Malformed("CONNECT with :scheme or :path");
@@ -128,7 +148,13 @@ absl::StatusOr<RequestHead> ReadRequestHead(std::span<const HeaderField> fields)
   if (protocol && head.method != "CONNECT") return Malformed(":protocol in a request that is not CONNECT");
   if (!scheme || head.scheme.empty()) return Malformed("request without :scheme");
   if (!path || head.path.empty()) return Malformed("request without :path");
-  if (head.path[0] != '/' && head.path != "*") return Malformed(":path does not begin with /");
+  if (!IsScheme(head.scheme)) return Malformed(":scheme is not a scheme");
+  // RFC 9113 8.3.1; what a request line of HTTP/1.1 could not hold would become another request there.
+  const bool asterisk = head.path == "*" && head.method == "OPTIONS";
+  if (head.path[0] != '/' && !asterisk) return Malformed(":path does not begin with /");
+  if (head.path.find_first_of(" \t#") != std::string_view::npos) return Malformed(":path has a blank or a fragment");
+  const bool http = head.scheme == "http" || head.scheme == "https";
+  if (http && head.authority.find('@') != std::string_view::npos) return Malformed(":authority has userinfo");
   if (!authority) head.authority = host;
   return head;
 }
@@ -147,7 +173,7 @@ absl::StatusOr<ResponseHead> ReadResponseHead(std::span<const HeaderField> field
   head.fields = fields.subspan(1);
   for (const HeaderField& field : head.fields) {
     if (!field.name.empty() && field.name[0] == ':') return Malformed("unexpected pseudo-header field in a response");
-    CULVERT_RETURN_IF_ERROR(ValidateRegular(field));
+    CULVERT_RETURN_IF_ERROR(ValidateRegular(field, false));
   }
   return head;
 }
@@ -155,7 +181,7 @@ absl::StatusOr<ResponseHead> ReadResponseHead(std::span<const HeaderField> field
 absl::Status ValidateTrailers(std::span<const HeaderField> fields) {
   for (const HeaderField& field : fields) {
     if (!field.name.empty() && field.name[0] == ':') return Malformed("pseudo-header field in trailers");
-    CULVERT_RETURN_IF_ERROR(ValidateRegular(field));
+    CULVERT_RETURN_IF_ERROR(ValidateRegular(field, false));
   }
   return absl::OkStatus();
 }

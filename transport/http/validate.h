@@ -26,6 +26,8 @@ absl::StatusOr<int64_t> ReadContentLength(std::span<const HeaderField> fields);
 // RFC 9110 5.6.2 token without upper case, and RFC 9110 5.5 without leading or trailing blanks (RFC 9113 8.2.1).
 bool IsFieldName(std::string_view name);
 bool IsFieldValue(std::string_view value);
+// Of a field that HTTP/2 does not have (RFC 9113 8.2.2), by its name in lower case.
+bool IsConnectionSpecific(std::string_view name);
 
 }  // namespace culvert::http
 

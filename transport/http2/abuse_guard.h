@@ -55,7 +55,7 @@ class AbuseGuard {
                ? absl::OkStatus()
                : Calm("window_update_flood", "too many WINDOW_UPDATE frames for the data sent");
   }
-  void OnDataSent() { ++data_sent_; }
+  void OnDataSent(size_t bytes) { data_sent_ += 1 + bytes / 4096; }
 
   // CVE-2019-9518: DATA without bytes and without END_STREAM.
   absl::Status OnEmptyData() {
@@ -79,7 +79,7 @@ class AbuseGuard {
   // An honest peer sends SETTINGS when it connects and seldom after.
   TokenBucket control_{1000, 100};
   uint64_t window_updates_ = 0;
-  uint64_t data_sent_ = 0;  // frames
+  uint64_t data_sent_ = 0;  // frames, a large one as several
   int empty_data_ = 0;
 };
 

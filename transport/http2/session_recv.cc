@@ -216,6 +216,8 @@ absl::Status Session::OnRequest(const frame::FrameHeader& header, const frame::H
     head = http::RequestHead();
     length = -1;
   }
+  // RFC 9113 8.3: only what was agreed on; we never send SETTINGS_ENABLE_CONNECT_PROTOCOL (RFC 8441).
+  if (length.ok() && !head->protocol.empty()) length = absl::InvalidArgumentError(":protocol was not agreed on");
   if (length.ok() && *length > 0 && headers.end_stream) length = absl::InvalidArgumentError("content-length without a body");
   if (!length.ok()) return StreamError(id, ErrorCode::kProtocolError, "malformed_request", ToStd(length.status().message()));
 
@@ -223,6 +225,7 @@ absl::Status Session::OnRequest(const frame::FrameHeader& header, const frame::H
   stream.state_ = headers.end_stream ? StreamState::kHalfClosedRemote : StreamState::kOpen;
   stream.head_received_ = true;
   stream.is_head_request_ = head->method == "HEAD";
+  stream.is_connect_ = head->method == "CONNECT";
   stream.body_left_ = *length;
   if (headers.truncated) {
     stream.SendHead({.status = 431, .fields = {}}, true);
@@ -261,6 +264,7 @@ absl::Status Session::OnTrailers(Stream& stream, const frame::HeadersFrame& head
   if (!headers.end_stream) {
     return StreamError(stream.id_, ErrorCode::kProtocolError, "trailers_without_end", "trailers without END_STREAM");  // RFC 9113 8.1
   }
+  if (stream.is_connect_) return StreamError(stream.id_, ErrorCode::kProtocolError, "connect_trailers", "HEADERS on a CONNECT stream");  // 8.5
   const std::span<const http::HeaderField> fields = headers.fields->fields();
   if (const absl::Status valid = http::ValidateTrailers(fields); !valid.ok()) {
     return StreamError(stream.id_, ErrorCode::kProtocolError, "malformed_trailers", ToStd(valid.message()));

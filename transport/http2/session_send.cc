@@ -163,7 +163,7 @@ bool Session::SendQueued(Stream& stream) {
     if (n == 0 && chunk.size > 0) return false;  // MakeReady brings it back
     const bool last = n == chunk.size && queue.chunks.size() == 1;
     const bool end = last && queue.end;
-    guard_.OnDataSent();
+    guard_.OnDataSent(n);
     frame::AppendDataFrame(output_, stream.id_, chunk.Slice(0, n), end);
     send_window_.Take(n);
     stream.send_window_.Take(n);
@@ -254,10 +254,13 @@ http::Exchange& Session::Open(const http::RequestHead& head, http::Receiver& rec
   if (!head.authority.empty()) fields.push_back({":authority", head.authority});
   if (!head.path.empty()) fields.push_back({":path", head.path});
   if (!head.protocol.empty()) fields.push_back({":protocol", head.protocol});
-  fields.insert(fields.end(), head.fields.begin(), head.fields.end());
+  for (const http::HeaderField& field : head.fields) {
+    if (field.name != "host" || head.authority.empty()) fields.push_back(field);  // RFC 9113 8.3.1: they must not differ
+  }
 
   Stream& stream = NewStream(0, &receiver);
   stream.is_head_request_ = head.method == "HEAD";
+  stream.is_connect_ = head.method == "CONNECT";
   stream.head_sent_ = true;
   if (started_ && unopened_.empty() && MayOpen()) {
     OpenStream(stream, fields, end);
@@ -385,7 +388,7 @@ uint8_t* Stream::TrySendInPlace(size_t n, bool end) {
   }
   send_window_.Take(n);
   session_.send_window_.Take(n);
-  session_.guard_.OnDataSent();
+  session_.guard_.OnDataSent(n);
   uint8_t* at = frame::AppendDataFrame(session_.output_, id_, n, end);
   session_.ScheduleFlush();
   if (end) session_.EndOnSend(*this);
@@ -397,7 +400,7 @@ void Stream::SendData(io::SharedBytes bytes, bool end) {
   if (!MaySendNow(bytes.size)) return session_.Enqueue(*this, std::move(bytes), end);
   send_window_.Take(bytes.size);
   session_.send_window_.Take(bytes.size);
-  session_.guard_.OnDataSent();
+  session_.guard_.OnDataSent(bytes.size);
   frame::AppendDataFrame(session_.output_, id_, std::move(bytes), end);
   session_.ScheduleFlush();
   if (end) session_.EndOnSend(*this);

@@ -82,6 +82,7 @@ class Stream final : public http::Exchange, public base::Recycled {
 
   // Receiving
   bool head_received_ = false;
+  bool is_connect_ = false;           // a tunnel: only DATA follows the heads
   bool is_head_request_ = false;      // of a HEAD request: content-length says nothing about the body
   int64_t body_left_ = -1;            // of content-length, -1 when there is none
   uint64_t unconsumed_ = 0;           // bytes handed over and not yet paid back

@@ -62,7 +62,7 @@ TEST(AbuseGuardTest, RefusesAControlFlood) {
 TEST(AbuseGuardTest, RefusesWindowUpdatesThatFarExceedTheData) {
   AbuseGuard guard;
   for (int i = 0; i < 1000; ++i) ASSERT_TRUE(guard.OnWindowUpdate().ok());
-  guard.OnDataSent();
+  guard.OnDataSent(100);
   for (int i = 0; i < 10; ++i) ASSERT_TRUE(guard.OnWindowUpdate().ok());
   ExpectCalm(guard.OnWindowUpdate(), "window_update_flood");
 }
@@ -70,7 +70,7 @@ TEST(AbuseGuardTest, RefusesWindowUpdatesThatFarExceedTheData) {
 TEST(AbuseGuardTest, LetsTwoWindowUpdatesPerFrameThroughForEver) {
   AbuseGuard guard;
   for (int i = 0; i < 100000; ++i) {
-    guard.OnDataSent();
+    guard.OnDataSent(100);
     ASSERT_TRUE(guard.OnWindowUpdate().ok());
     ASSERT_TRUE(guard.OnWindowUpdate().ok());
   }

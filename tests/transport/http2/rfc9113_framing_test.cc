@@ -1,6 +1,6 @@
 // RFC 9113, one test per MUST and MUST NOT: how a connection begins, how frames and field blocks are built,
-// and the formats of their types (3.4, 4, 5.5, 6). Beside it: rfc9113_streams_test,
-// rfc9113_flow_test, rfc9113_messages_test.
+// and the formats of each type (3.4, 4, 5.5, 6). Beside it: rfc9113_streams_test, rfc9113_flow_test,
+// rfc9113_messages_test.
 //
 // 3.2, 3.3 and 9.2 are about TLS, which is not served yet. A rule that binds both roles is a TEST_P.
 
@@ -207,9 +207,9 @@ INSTANTIATE_TEST_SUITE_P(Of, Rfc9113Endpoint, testing::Values(Role::kServer, Rol
 
 // --- 3.4 the preface ---
 
-// Ours is sent first, and the peer's SETTINGS are acknowledged after it:
-// see session_server_test: SpeaksFirstWithItsSettingsAndWindow, session_client_test:
-// SendsThePrefaceAndItsSettings The 24 octets are what Conversation() above compares.
+// That ours is sent first, and that the peer's SETTINGS are acknowledged after it:
+// see session_server_test: SpeaksFirstWithItsSettingsAndWindow
+// see session_client_test: SendsThePrefaceAndItsSettings
 
 TEST_F(Rfc9113Server, S3_4_EachOctetOfThePrefaceIsChecked) {
   for (size_t i = 0; i < frame::kConnectionPreface.size(); ++i) {
@@ -248,6 +248,10 @@ TEST_F(Rfc9113Server, S3_4_AMalformedFirstFrameIsAnInvalidPreface) {
   const Say table[] = {
       [](FrameScript& s) { s.Raw(FrameType::kPriority, 0, 1, "four"); },
       [](FrameScript& s) { s.WindowUpdate(1, 0); },
+      // Which depend on themselves (RFC 7540 5.3.1).
+      [](FrameScript& s) {
+        s.Raw(FrameType::kHeaders, kEndHeaders | frame::flags::kPriority, 1, "\0\0\0\1\0"sv);
+      },
   };
   for (const Say& say : table) {
     Begin();
@@ -606,9 +610,11 @@ TEST_F(Rfc9113Server, S6_5_2_AServerDoesNotEnablePush) {
   EXPECT_EQ(Receive().find("ENABLE_PUSH=1"), std::string::npos);
 }
 
+// Even where there is no stream whose window it could change.
 TEST_P(Rfc9113Endpoint, S6_5_2_AnInitialWindowAbove2To31IsAFlowControlError) {
   for (const uint32_t value : {0x80000000u, 0xffffffffu}) {
-    EXPECT_EQ(ErrorAfter([&](FrameScript& s) { s.Settings({{SettingId::kInitialWindowSize, value}}); }),
+    Connect();
+    EXPECT_EQ(ConnectionErrorIn(Exchange(peer_.Settings({{SettingId::kInitialWindowSize, value}}))),
               "FLOW_CONTROL_ERROR")
         << value;
   }

@@ -1,6 +1,7 @@
 #include "transport/server/server.h"
 
 #include <memory>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -43,6 +44,10 @@ class Answering final : public http::Service {
     }
     http::HeaderList fields;
     fields.Add("content-length", "2");
+    for (const http::HeaderField& field : request.head().fields) {
+      if (field.name == "cookie") fields.Add("X-Cookie", field.value);
+    }
+    if (request.head().path == "/close") fields.Add("Connection", "close");
     response.SendHead(200, fields);
     co_await response.Write("ok");
   }
@@ -128,6 +133,19 @@ TEST_F(ServerTest, AnswersBothProtocolsByteByByte) {
   const std::optional<e2e::ReceivedFrame> data = e2e::ReceiveFrame(http2, e2e::kData, 1);
   ASSERT_TRUE(data.has_value());
   EXPECT_EQ(data->payload, "ok");
+}
+
+// RFC 9113 8.2, 8.2.3
+TEST_F(ServerTest, FieldsAreSentAsHttp2HasThemAndCookieCrumbsAreJoined) {
+  Start();
+  RawSocket http2 = RawSocket::Connect(address_);
+  const std::string get = e2e::Field(":method", "GET") + e2e::Field(":scheme", "http") + e2e::Field(":path", "/close") +
+                          e2e::Field(":authority", "b") + e2e::Field("cookie", "a=b") + e2e::Field("x", "y") + e2e::Field("cookie", "c=d");
+  http2.Send(StrCat(e2e::kPreface, e2e::Frame(e2e::kSettings, 0, 0, ""), e2e::Frame(e2e::kHeaders, e2e::kEndHeaders | e2e::kEndStream, 1, get)));
+  const std::optional<e2e::ReceivedFrame> headers = e2e::ReceiveFrame(http2, e2e::kHeaders, 1);
+  ASSERT_TRUE(headers.has_value());
+  const std::map<std::string, std::string> fields = e2e::FirstFields(headers->payload);
+  EXPECT_EQ(fields, (std::map<std::string, std::string>{{":status", "200"}, {"content-length", "2"}, {"x-cookie", "a=b; c=d"}}));
 }
 
 TEST_F(ServerTest, AResponseToHeadHasNoBodyOverHttp2) {
