@@ -33,6 +33,20 @@ absl::Status CallWhenReady(const std::shared_ptr<Channel>& channel) {
   return Stub(channel).EmptyCall(context, Empty(), kBlock).status();
 }
 
+// A client's connection, as far as its preface and our SETTINGS.
+RawSocket AcceptClient(RawListener& listener) {
+  RawSocket socket = listener.Accept();
+  socket.Receive(kPreface.size());
+  socket.Send(Frame(kSettings, 0, 0, {}));
+  return socket;
+}
+
+// OK, with an empty message.
+std::string AnswerOn(uint32_t stream) {
+  return Frame(kHeaders, kEndHeaders, stream, Field(":status", "200") + Field("content-type", "application/grpc")) +
+         GrpcData(stream, "", false) + Frame(kHeaders, kEndHeaders | kEndStream, stream, Field("grpc-status", "0"));
+}
+
 TEST(Reconnect, AFailedAttemptIsTheCallsEnd) {
   const std::shared_ptr<Channel> channel = MustCreateChannel(FreeAddress());
   for (int i = 0; i < 5; ++i) EXPECT_CODE(CallOnce(channel), kUnavailable);
@@ -102,11 +116,8 @@ TEST(Reconnect, NewCallsLeaveAConnectionThatIsGoingAway) {
   RawListener listener;
   const std::shared_ptr<Channel> channel = MustCreateChannel(listener.address());
   absl::Status first, second;
-  const std::string settings = Frame(kSettings, 0, 0, {});
   std::thread first_caller([&] { first = CallOnce(channel); });
-  RawSocket old_connection = listener.Accept();
-  old_connection.Receive(kPreface.size());
-  old_connection.Send(settings);
+  RawSocket old_connection = AcceptClient(listener);
   ASSERT_TRUE(ReceiveFrame(old_connection, kHeaders, 1));
   old_connection.Send(Frame(kGoAway, 0, 0, std::string("\0\0\0\1\0\0\0\0", 8)));
   // A ping's answer tells that the client has read the GOAWAY before it.
@@ -114,23 +125,16 @@ TEST(Reconnect, NewCallsLeaveAConnectionThatIsGoingAway) {
   ASSERT_TRUE(ReceiveFrame(old_connection, kPing, 0));
 
   std::thread second_caller([&] { second = CallOnce(channel); });
-  RawSocket new_connection = listener.Accept();
-  new_connection.Receive(kPreface.size());
-  new_connection.Send(settings);
+  RawSocket new_connection = AcceptClient(listener);
   ASSERT_TRUE(ReceiveFrame(new_connection, kHeaders, 1));
 
-  const std::string answer = Frame(kHeaders, kEndHeaders, 1, Field(":status", "200") + Field("content-type", "application/grpc")) +
-                             GrpcData(1, "", false) + Frame(kHeaders, kEndHeaders | kEndStream, 1, Field("grpc-status", "0"));
-  new_connection.Send(answer);
+  new_connection.Send(AnswerOn(1));
   second_caller.join();
   EXPECT_OK(second);
-  old_connection.Send(answer);
+  old_connection.Send(AnswerOn(1));
   first_caller.join();
   EXPECT_OK(first);
 }
-
-const std::string kAnswer3 = Frame(kHeaders, kEndHeaders, 3, Field(":status", "200") + Field("content-type", "application/grpc")) +
-                             GrpcData(3, "", false) + Frame(kHeaders, kEndHeaders | kEndStream, 3, Field("grpc-status", "0"));
 
 // REFUSED_STREAM: the server vouches that it did nothing (RFC 9113 8.7).
 TEST(Reconnect, ARefusedCallIsMadeOnceMore) {
@@ -138,16 +142,14 @@ TEST(Reconnect, ARefusedCallIsMadeOnceMore) {
   const std::shared_ptr<Channel> channel = MustCreateChannel(listener.address());
   absl::Status status;
   std::thread caller([&] { status = CallOnce(channel); });
-  RawSocket connection = listener.Accept();
-  connection.Receive(kPreface.size());
-  connection.Send(Frame(kSettings, 0, 0, {}));
+  RawSocket connection = AcceptClient(listener);
   ASSERT_TRUE(ReceiveFrame(connection, kHeaders, 1));
   connection.Send(Frame(kRstStream, 0, 1, std::string("\0\0\0\7", 4)));
   ASSERT_TRUE(ReceiveFrame(connection, kHeaders, 3));
   const std::optional<ReceivedFrame> request = ReceiveFrame(connection, kData, 3);
   ASSERT_TRUE(request);
   EXPECT_EQ(request->payload, std::string(5, '\0'));
-  connection.Send(kAnswer3);
+  connection.Send(AnswerOn(3));
   caller.join();
   EXPECT_OK(status);
 }
@@ -157,9 +159,7 @@ TEST(Reconnect, ACallThatIsRefusedAgainAndAgainEnds) {
   const std::shared_ptr<Channel> channel = MustCreateChannel(listener.address());
   absl::Status status;
   std::thread caller([&] { status = CallOnce(channel); });
-  RawSocket connection = listener.Accept();
-  connection.Receive(kPreface.size());
-  connection.Send(Frame(kSettings, 0, 0, {}));
+  RawSocket connection = AcceptClient(listener);
   for (char id = 1; id <= 7; id += 2) {
     ASSERT_TRUE(ReceiveFrame(connection, kHeaders, static_cast<uint32_t>(id)));
     connection.Send(Frame(kRstStream, 0, static_cast<uint32_t>(id), std::string("\0\0\0\7", 4)));
@@ -174,17 +174,12 @@ TEST(Reconnect, ACallThatAGoAwayLeavesOutIsMadeElsewhere) {
   const std::shared_ptr<Channel> channel = MustCreateChannel(listener.address());
   absl::Status status;
   std::thread caller([&] { status = CallOnce(channel); });
-  RawSocket old_connection = listener.Accept();
-  old_connection.Receive(kPreface.size());
-  old_connection.Send(Frame(kSettings, 0, 0, {}));
+  RawSocket old_connection = AcceptClient(listener);
   ASSERT_TRUE(ReceiveFrame(old_connection, kHeaders, 1));
   old_connection.Send(Frame(kGoAway, 0, 0, std::string("\0\0\0\0\0\0\0\0", 8)));
-  RawSocket new_connection = listener.Accept();
-  new_connection.Receive(kPreface.size());
-  new_connection.Send(Frame(kSettings, 0, 0, {}));
+  RawSocket new_connection = AcceptClient(listener);
   ASSERT_TRUE(ReceiveFrame(new_connection, kHeaders, 1));
-  new_connection.Send(Frame(kHeaders, kEndHeaders, 1, Field(":status", "200") + Field("content-type", "application/grpc")) +
-                      GrpcData(1, "", false) + Frame(kHeaders, kEndHeaders | kEndStream, 1, Field("grpc-status", "0")));
+  new_connection.Send(AnswerOn(1));
   caller.join();
   EXPECT_OK(status);
 }
@@ -195,9 +190,7 @@ TEST(Reconnect, ACallThatWasBegunIsNotMadeAgain) {
   const std::shared_ptr<Channel> channel = MustCreateChannel(listener.address());
   absl::Status status;
   std::thread caller([&] { status = CallOnce(channel); });
-  RawSocket connection = listener.Accept();
-  connection.Receive(kPreface.size());
-  connection.Send(Frame(kSettings, 0, 0, {}));
+  RawSocket connection = AcceptClient(listener);
   ASSERT_TRUE(ReceiveFrame(connection, kHeaders, 1));
   connection.Send(Frame(kRstStream, 0, 1, std::string("\0\0\0\2", 4)));  // INTERNAL_ERROR
   caller.join();

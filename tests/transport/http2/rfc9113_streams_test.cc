@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <memory>
 
-#include "tests/transport/http2/session_fixture.h"
+#include "tests/transport/http2/rfc9113_fixture.h"
 
 namespace culvert::http2 {
 namespace {
@@ -22,15 +22,6 @@ using std::string_view_literals::operator""sv;
 
 constexpr std::string_view kPing = "12345678";
 constexpr std::string_view kPong = "PING ACK 3132333435363738\n";
-
-// The error code, when what was heard is one GOAWAY and the end of the connection; otherwise all of it.
-std::string ConnectionErrorIn(const std::string& heard) {
-  constexpr std::string_view kBegin = "GOAWAY last=";
-  const bool one = std::count(heard.begin(), heard.end(), '\n') == 2;
-  if (!one || !heard.starts_with(kBegin) || !heard.ends_with(kEnd)) return heard;
-  const size_t code = heard.find(' ', kBegin.size()) + 1;
-  return heard.substr(code, heard.find_first_of(" \n", code) - code);
-}
 
 class Rfc9113Test : public SessionTest {
  protected:
@@ -81,20 +72,10 @@ class Rfc9113Test : public SessionTest {
   StreamId next_ = 1;
 };
 
-class Rfc9113Server : public Rfc9113Test {
- protected:
-  Role role() const override { return Role::kServer; }
-};
-class Rfc9113Client : public Rfc9113Test {
- protected:
-  Role role() const override { return Role::kClient; }
-};
-class Rfc9113Endpoint : public Rfc9113Test, public testing::WithParamInterface<Role> {
- protected:
-  Role role() const override { return GetParam(); }
-};
-INSTANTIATE_TEST_SUITE_P(Of, Rfc9113Endpoint, testing::Values(Role::kServer, Role::kClient),
-                         [](const auto& info) { return info.param == Role::kServer ? "Server" : "Client"; });
+using Rfc9113Server = OfRole<Rfc9113Test, Role::kServer>;
+using Rfc9113Client = OfRole<Rfc9113Test, Role::kClient>;
+using Rfc9113Endpoint = OfEachRole<Rfc9113Test>;
+INSTANTIATE_TEST_SUITE_P(Of, Rfc9113Endpoint, testing::Values(Role::kServer, Role::kClient), RoleName);
 
 // --- 5.1 idle ---
 
