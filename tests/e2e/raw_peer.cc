@@ -54,10 +54,11 @@ uint32_t BigEndian(std::string_view bytes) {
 
 }  // namespace
 
-RawSocket RawSocket::Connect(std::string_view address) {
+RawSocket RawSocket::Connect(std::string_view address, int receive_buffer) {
   const size_t colon = address.rfind(':');
   const sockaddr_in to = LoopbackAddress(static_cast<uint16_t>(std::atoi(std::string(address.substr(colon + 1)).c_str())));
   const int fd = NewSocket();
+  if (receive_buffer != 0) ::setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof(receive_buffer));
   EXPECT_EQ(::connect(fd, reinterpret_cast<const sockaddr*>(&to), sizeof(to)), 0) << address << ": errno " << errno;
   return RawSocket(fd);
 }
@@ -69,6 +70,13 @@ bool RawSocket::Send(std::string_view bytes) {
     bytes.remove_prefix(static_cast<size_t>(n));
   }
   return true;
+}
+
+std::optional<size_t> RawSocket::TrySend(std::string_view bytes) {
+  const ssize_t n = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  if (n >= 0) return static_cast<size_t>(n);
+  if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) return 0;
+  return std::nullopt;
 }
 
 std::string RawSocket::Receive(size_t n) {

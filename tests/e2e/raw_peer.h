@@ -19,11 +19,13 @@ class RawSocket {
   RawSocket(RawSocket&& other) noexcept : fd_(other.fd_) { other.fd_ = -1; }
   ~RawSocket() { Close(); }
 
-  // To "127.0.0.1:port".
-  static RawSocket Connect(std::string_view address);
+  // To "127.0.0.1:port". `receive_buffer`: bytes that the kernel may keep for us unread, 0 for as many as it likes.
+  static RawSocket Connect(std::string_view address, int receive_buffer = 0);
 
   // False when the peer does not take it any more.
   bool Send(std::string_view bytes);
+  // As many of the bytes as go without waiting, which may be none; nullopt when the connection is over.
+  std::optional<size_t> TrySend(std::string_view bytes);
   // Exactly `n` bytes, or fewer when the peer ends the connection or does not send.
   std::string Receive(size_t n);
   // Whether the peer ends the connection, well or by a reset; what it still sends is dropped.
@@ -55,7 +57,18 @@ class RawListener {
 
 inline constexpr std::string_view kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-enum FrameType : uint8_t { kData = 0, kHeaders = 1, kRstStream = 3, kSettings = 4, kPing = 6, kGoAway = 7, kWindowUpdate = 8 };
+enum FrameType : uint8_t {
+  kData = 0,
+  kHeaders = 1,
+  kPriority = 2,
+  kRstStream = 3,
+  kSettings = 4,
+  kPushPromise = 5,
+  kPing = 6,
+  kGoAway = 7,
+  kWindowUpdate = 8,
+  kContinuation = 9,
+};
 inline constexpr uint8_t kEndStream = 1;
 inline constexpr uint8_t kAck = 1;
 inline constexpr uint8_t kEndHeaders = 4;
