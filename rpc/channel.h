@@ -11,6 +11,15 @@
 // Connects on the first call, and again, with exponential backoff, after the connection was lost. Calls that come meanwhile wait for the
 // attempt under way; when it fails they end with UNAVAILABLE, unless they wait for ready.
 //
+// Over TLS (transport/io/tls_context.h):
+//
+//   culvert::io::TlsClientOptions tls;                                            // trusts whom the system trusts
+//   auto context = culvert::io::TlsContext::ForClient(tls);
+//   if (!context.ok()) ...;
+//   culvert::ChannelOptions options;
+//   options.transport.tls = *context;
+//   auto channel = culvert::Channel::Create("dns:///example.com:443", options);
+//
 // Any thread may start calls. They are fastest from the channel's own loop, where nothing is handed over. Closing is by letting go:
 // calls under way keep the channel alive, and its connection ends when the last owner is gone.
 
@@ -36,7 +45,7 @@ struct ChannelOptions {
   std::string user_agent;
   // ":authority", when it is not to be the target's host and port.
   std::string authority;
-  // Connecting, backoff, HTTP/2.
+  // Connecting, TLS, backoff, HTTP/2.
   client::Options transport;
 };
 
@@ -53,6 +62,7 @@ class Channel final : public std::enable_shared_from_this<Channel> {
   EventLoop& loop() { return loop_; }
   const ChannelOptions& options() const { return options_; }
   const std::string& authority() const { return authority_; }
+  std::string_view scheme() const { return options_.transport.tls != nullptr ? "https" : "http"; }
   const std::string& user_agent() const { return user_agent_; }
   // On the loop.
   client::Connection& connection() { return *connection_; }

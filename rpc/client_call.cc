@@ -104,7 +104,7 @@ void ClientCall::OnSession() {
   }
   fields.insert(fields.end(), metadata.begin(), metadata.end());
   exchange_ = &connection.Open(
-      {.method = "POST", .scheme = "http", .authority = channel_->authority(), .path = path_, .protocol = {}, .fields = fields}, *this, false);
+      {.method = "POST", .scheme = channel_->scheme(), .authority = channel_->authority(), .path = path_, .protocol = {}, .fields = fields}, *this, false);
   if (kept_.kept()) {
     SendKept();
   } else if (pending_) {

@@ -10,6 +10,17 @@
 //   if (!address.ok()) ...;
 //   server.Wait();                                                          // until another thread calls Shutdown
 //
+// Over TLS (transport/io/tls_context.h):
+//
+//   culvert::io::TlsServerOptions tls;
+//   tls.certificate_chain = ...;                                            // PEM
+//   tls.private_key = ...;
+//   auto context = culvert::io::TlsContext::ForServer(tls);
+//   if (!context.ok()) ...;
+//   culvert::ServerOptions options;
+//   options.transport.tls = *context;
+//   culvert::Server server(std::move(options));
+//
 // One port answers gRPC and, when an HTTP handler is set, HTTP/2 and HTTP/1.1 requests of any other kind.
 
 #include <chrono>

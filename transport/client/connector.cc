@@ -12,10 +12,12 @@
 #include "transport/base/strings.h"
 #include "transport/http1/parser.h"
 #include "transport/http1/serialize.h"
+#include "transport/io/address.h"
 #include "transport/io/connect.h"
 #include "transport/io/prefixed_stream.h"
 #include "transport/io/read_buffer.h"
 #include "transport/io/timer_queue.h"
+#include "transport/io/tls_stream.h"
 #include "transport/io/wait.h"
 #include "transport/io/write_buffer.h"
 
@@ -117,6 +119,25 @@ Task<absl::StatusOr<std::unique_ptr<io::ByteStream>>> AskProxy(std::unique_ptr<i
   }
 }
 
+// Whom the server's certificate must be for.
+std::string HostOf(const Target& target) {
+  if (!target.host.empty()) return target.host;
+  absl::StatusOr<std::pair<std::string, uint16_t>> host_port = io::SplitHostPort(target.authority);
+  return host_port.ok() ? std::move(host_port->first) : target.authority;
+}
+
+Task<absl::StatusOr<std::unique_ptr<io::ByteStream>>> StartTls(const io::TlsContext& context, std::unique_ptr<io::ByteStream> stream,
+                                                               std::string host, io::Timer::Clock::time_point deadline) {
+  std::unique_ptr<io::TlsStream> tls = io::TlsStream::ForClient(context, std::move(stream), host);
+  io::Timer timer(tls->loop().timers(), [](void* waiter) { static_cast<io::TlsStream*>(waiter)->Close(); }, tls.get());
+  timer.Start(deadline);
+  const absl::Status status = co_await tls->Handshake();
+  const bool timed_out = absl::IsCancelled(status) && !timer.running();
+  if (timed_out) co_return absl::UnavailableError(StrCat("TLS: no handshake with ", host, " in time"));
+  if (!status.ok()) co_return absl::UnavailableError(StrCat(ToStd(status.message()), " (", host, ")"));
+  co_return std::unique_ptr<io::ByteStream>(std::move(tls));
+}
+
 }  // namespace
 
 Task<absl::StatusOr<std::unique_ptr<io::ByteStream>>> Connect(EventLoop& loop, const Target& target, const Options& options) {
@@ -129,10 +150,13 @@ Task<absl::StatusOr<std::unique_ptr<io::ByteStream>>> Connect(EventLoop& loop, c
     CULVERT_CO_ASSIGN_OR_RETURN(next.addresses, co_await Resolve(loop, next));
   }
   absl::StatusOr<std::unique_ptr<io::ByteStream>> stream = co_await ConnectAny(loop, std::move(next.addresses), deadline);
-  if (!stream.ok() || options.proxy.empty()) co_return stream;
-  // The proxy resolves the name, as it may know more names than we do.
-  const std::string authority = target.host.empty() ? target.authority : StrCat(Bracketed(target.host), ":", target.port);
-  co_return co_await AskProxy(*std::move(stream), authority, deadline);
+  if (stream.ok() && !options.proxy.empty()) {
+    // The proxy resolves the name, as it may know more names than we do.
+    const std::string authority = target.host.empty() ? target.authority : StrCat(Bracketed(target.host), ":", target.port);
+    stream = co_await AskProxy(*std::move(stream), authority, deadline);
+  }
+  if (stream.ok() && options.tls != nullptr) stream = co_await StartTls(*options.tls, *std::move(stream), HostOf(target), deadline);
+  co_return stream;
 }
 
 }  // namespace culvert::client

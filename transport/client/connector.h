@@ -15,7 +15,7 @@
 namespace culvert::client {
 
 // Resolves the target when it is a name, then tries its addresses in turn until one answers; each has its share of the time that is left. On
-// the loop. Unavailable says which address failed last and how. Both arguments outlive the task; cancelling it gives up.
+// the loop. With options.tls, what it returns is the TLS stream, its handshake done. Unavailable says which address failed last and how. Both arguments outlive the task; cancelling it gives up.
 Task<absl::StatusOr<std::unique_ptr<io::ByteStream>>> Connect(EventLoop& loop, const Target& target, const Options& options);
 
 }  // namespace culvert::client

@@ -2,9 +2,11 @@
 #define CULVERT_TRANSPORT_CLIENT_OPTIONS_H_
 
 #include <chrono>
+#include <memory>
 #include <string>
 
 #include "transport/http2/options.h"
+#include "transport/io/tls_context.h"
 
 namespace culvert::client {
 
@@ -12,7 +14,11 @@ namespace culvert::client {
 struct Options {
   http2::Options http2;
 
-  // For one attempt: resolving, connecting, the proxy, and the server's SETTINGS.
+  // Speaks over TLS, made by io::TlsContext::ForClient. The server's certificate must be for the target's host (unix sockets:
+  // "localhost"), unless the context names another. Null: plaintext.
+  std::shared_ptr<const io::TlsContext> tls;
+
+  // For one attempt: resolving, connecting, the proxy, TLS, and the server's SETTINGS.
   std::chrono::milliseconds connect_timeout{20000};
 
   // Between failed attempts (gRPC connection backoff protocol): the first wait, its growth, its bound, and the part of it that is random.

@@ -7,8 +7,10 @@
 #include <asio/steady_timer.hpp>
 #include <cerrno>
 #include <cstring>
+#include <string_view>
 #include <utility>
 
+#include "transport/base/limit_counts.h"
 #include "transport/base/log.h"
 #include "transport/base/strings.h"
 
@@ -42,11 +44,12 @@ void Acceptor::Stop() {
 
 Task<void> Acceptor::Run(std::shared_ptr<Acceptor> self) {
   bool warned = false;
+  std::string_view pausing;  // for which limit, counted once each time
   while (!self->stopped_) {
-    bool pause = false;
+    std::string_view pause;
     for (int i = 0; i < kAcceptsPerTurn; ++i) {
       if (!self->may_accept_()) {
-        pause = true;
+        pause = "max_connections";
         break;
       }
       const int fd = ::accept4(self->socket_.native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -56,14 +59,17 @@ Task<void> Acceptor::Run(std::shared_ptr<Acceptor> self) {
       }
       const int error = errno;
       self->give_up_();
-      pause = error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
-      if (pause && !warned) {
+      const bool exhausted = error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+      if (exhausted) pause = "no_file_descriptors";
+      if (exhausted && !warned) {
         base::LogLine(StrCat("accepting on ", io::FormatAddress(self->address_), " pauses: ", std::strerror(error)));
         warned = true;
       }
       break;
     }
-    if (pause) {
+    if (!pause.empty() && pause != pausing) base::CountLimit(pause);
+    pausing = pause;
+    if (!pause.empty()) {
       asio::basic_waitable_timer<io::Timer::Clock, asio::wait_traits<io::Timer::Clock>, EventLoop::Executor> timer(self->loop_.executor(), kPause);
       auto [error] = co_await timer.async_wait(kTuple);
       if (error) co_return;

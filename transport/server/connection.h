@@ -1,7 +1,8 @@
 #ifndef CULVERT_TRANSPORT_SERVER_CONNECTION_H_
 #define CULVERT_TRANSPORT_SERVER_CONNECTION_H_
 
-// One accepted connection: looks at its first bytes, and is an HTTP/2 session or an HTTP/1.1 connection from then on.
+// One accepted connection: looks at its first bytes, does TLS's handshake if that is what they are, and is an HTTP/2 session or an HTTP/1.1
+// connection from then on.
 
 #include <atomic>
 #include <cstddef>
@@ -16,7 +17,9 @@
 #include "transport/io/byte_stream.h"
 #include "transport/io/event_loop.h"
 #include "transport/io/timer_queue.h"
+#include "transport/io/tls_stream.h"
 #include "transport/server/options.h"
+#include "transport/server/sniffer.h"
 
 namespace culvert::server {
 
@@ -38,7 +41,15 @@ class Connection final {
   ~Connection();
 
   Task<void> Run();
+  // What `stream_` speaks, by its first bytes, which it replays. kUnknown also when it ends before it is known.
+  Task<Protocol> Sniff();
+  // Makes a TlsStream of `stream_`: what it speaks, by ALPN or else by its first bytes. kUnknown also when there is no TLS.
+  Task<Protocol> StartTls();
+  // Reads and drops for a moment, lest closing destroy the alert on its way to the peer.
+  Task<void> Dismiss(io::TlsStream& tls);
+  void StartHttp1(std::unique_ptr<io::ByteStream> stream, bool tls);
   void OnSniffTimeout();
+  void OnTlsTimeout();
 
   ConnectionSet& set_;
   std::unique_ptr<io::ByteStream> stream_;   // until the protocol is known

@@ -19,8 +19,11 @@
 
 #include "gtest/gtest.h"
 #include "tests/e2e/raw_peer.h"
+#include "tests/support/certificates/certificates.h"
+#include "tests/support/raw_tls/raw_tls.h"
 #include "transport/base/strings.h"
 #include "transport/io/connect.h"
+#include "transport/io/tls_context.h"
 #include "transport/io/wait.h"
 
 namespace culvert::client {
@@ -348,6 +351,137 @@ TEST_F(ConnectorTest, AProxyThatClosesOrTalksNonsenseIsUnavailable) {
     EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
     EXPECT_TRUE(ToStd(status.message()).starts_with(why)) << status;
   }
+}
+
+// --- TLS ---
+
+const testing_support::CertificateAuthority& Root() {
+  static const testing_support::CertificateAuthority root;
+  return root;
+}
+
+Options OverTls(const std::string& server_name = "") {
+  io::TlsClientOptions tls;
+  tls.roots = Root().certificate();
+  tls.server_name = server_name;
+  Options options;
+  options.tls = *io::TlsContext::ForClient(tls);
+  options.connect_timeout = seconds(30);
+  return options;
+}
+
+testing_support::RawTlsOptions ServerOf(std::string_view names) {
+  return {.server = true, .alpn = {"h2"}, .certificate = Root().Issue("server", names)};
+}
+
+// The server's side of a handshake, up to its end or failure.
+void Shake(RawSocket& socket, testing_support::RawTls& tls) {
+  for (bool done = false; !done && tls.error().empty();) {
+    const std::string header = socket.Receive(5);
+    if (header.size() < 5) return;
+    const size_t length = static_cast<size_t>(static_cast<uint8_t>(header[3])) << 8 | static_cast<uint8_t>(header[4]);
+    tls.Receive(header + socket.Receive(length));
+    done = tls.Handshake();
+    socket.Send(tls.TakeOutput());
+  }
+}
+
+TEST_F(ConnectorTest, OverTlsTheServerIsTheOneOfTheTarget) {
+  const struct {
+    const char* target;
+    const char* server_name;
+    const char* certified;
+    const char* told;  // by SNI
+    const char* why_not;
+  } cases[] = {
+      {"localhost:", "", "DNS:localhost", "localhost", ""},
+      {"dns:///localhost:", "", "DNS:localhost", "localhost", ""},
+      {"127.0.0.1:", "", "IP:127.0.0.1", "", ""},
+      {"ipv4:127.0.0.1:", "", "IP:127.0.0.1", "", ""},
+      {"ipv4:127.0.0.1:", "example.com", "DNS:example.com", "example.com", ""},
+      {"localhost:", "", "DNS:example.com", "localhost", "TLS: certificate verify failed: hostname mismatch (localhost)"},
+      {"127.0.0.1:", "", "DNS:127.0.0.1", "", "TLS: certificate verify failed: IP address mismatch (127.0.0.1)"},
+      {"localhost:", "example.com", "DNS:localhost", "example.com", "TLS: certificate verify failed: hostname mismatch (localhost)"},
+  };
+  for (const auto& [target, server_name, certified, told, why_not] : cases) {
+    SCOPED_TRACE(StrCat(target, " ", certified));
+    RawListener listener;
+    std::optional<RawSocket> server;
+    testing_support::RawTls tls(ServerOf(certified));
+    Begin(StrCat(target, PortOf(listener)), OverTls(server_name));
+    const Connected stream = EndWith(listener, server, [&tls](RawSocket& socket) {
+      Shake(socket, tls);
+      tls.Write("hello");
+      socket.Send(tls.TakeOutput());
+    });
+    EXPECT_EQ(tls.server_name(), told);
+    if (!std::string_view(why_not).empty()) {
+      EXPECT_EQ(stream.status(), absl::UnavailableError(why_not));
+      continue;
+    }
+    ASSERT_TRUE(stream.ok()) << stream.status();
+    EXPECT_EQ(Read(**stream, 5), "hello");
+    EXPECT_EQ((*stream)->peer(), StrCat("ipv4:", listener.address()));
+  }
+}
+
+TEST_F(ConnectorTest, TlsIsSpokenWithTheServerBehindTheProxy) {
+  RawListener listener;
+  std::optional<RawSocket> proxy;
+  testing_support::RawTls tls(ServerOf("DNS:only-the-proxy-knows.invalid"));
+  Options options = OverTls();
+  options.proxy = listener.address();
+  Begin("only-the-proxy-knows.invalid:7", options);
+  std::string head;
+  const Connected stream = EndWith(listener, proxy, [&](RawSocket& socket) {
+    head = ReceiveHead(socket);
+    socket.Send("HTTP/1.1 200 OK\r\n\r\n");
+    Shake(socket, tls);
+  });
+  EXPECT_EQ(head, "CONNECT only-the-proxy-knows.invalid:7 HTTP/1.1\r\nhost: only-the-proxy-knows.invalid:7\r\n\r\n");
+  EXPECT_TRUE(stream.ok()) << stream.status();
+}
+
+TEST_F(ConnectorTest, AServerWithoutTlsOrHttp2IsUnavailable) {
+  RawListener listener;
+  std::optional<RawSocket> server;
+  Begin(listener.address(), OverTls());
+  absl::Status status = EndWith(listener, server, [](RawSocket& socket) { socket.Send("HTTP/1.1 400 Bad Request\r\n\r\n"); }).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+  EXPECT_TRUE(ToStd(status.message()).starts_with("TLS: ")) << status;
+
+  testing_support::RawTlsOptions deaf = ServerOf("IP:127.0.0.1");
+  deaf.alpn.clear();
+  testing_support::RawTls tls(deaf);
+  server.reset();
+  Begin(listener.address(), OverTls());
+  status = EndWith(listener, server, [&tls](RawSocket& socket) { Shake(socket, tls); }).status();
+  EXPECT_EQ(status, absl::UnavailableError("TLS: the server did not select h2 by ALPN (127.0.0.1)"));
+}
+
+TEST_F(ConnectorTest, AHandshakeThatDoesNotEndIsGivenUp) {
+  RawListener listener;
+  Begin(listener.address(), OverTls());
+  Pump();
+  RawSocket server = listener.Accept();
+  EXPECT_EQ(server.Receive(1), "\x16");
+  Pump();
+  EXPECT_FALSE(result_.has_value());
+  PassTime(seconds(31));
+  EXPECT_EQ(End().status(), absl::UnavailableError("TLS: no handshake with 127.0.0.1 in time"));
+  EXPECT_TRUE(server.ReceiveEnd());
+}
+
+TEST_F(ConnectorTest, AServersContextIsNoClients) {
+  RawListener listener;
+  const testing_support::Certificate certificate = Root().Issue("server", "DNS:localhost");
+  io::TlsServerOptions tls;
+  tls.certificate_chain = certificate.certificate;
+  tls.private_key = certificate.private_key;
+  Options options;
+  options.tls = *io::TlsContext::ForServer(tls);
+  Begin(listener.address(), options);
+  EXPECT_EQ(End().status(), absl::UnavailableError("TLS: the context is a server's (127.0.0.1)"));
 }
 
 TEST_F(ConnectorTest, ABadProxyIsNamed) {

@@ -14,7 +14,11 @@
 #include <utility>
 
 #include "gtest/gtest.h"
+#include "tests/support/certificates/certificates.h"
 #include "tests/support/memory_stream/memory_stream.h"
+#include "tests/support/raw_tls/raw_tls.h"
+#include "transport/base/limit_counts.h"
+#include "transport/io/tls_context.h"
 
 namespace culvert::server {
 namespace {
@@ -43,6 +47,7 @@ class ConnectionTest : public testing::Test, public http::Handler, public http::
 
   void OnRequest(http::Exchange& exchange, const http::RequestHead& head, bool) override {
     seen_ += std::string(head.method) + " " + std::string(head.path) + " HTTP/" + std::to_string(exchange.http_major()) + "\n";
+    scheme_ = std::string(head.scheme);
     if (hold_) {
       held_ = &exchange;
       exchange.SetReceiver(this);
@@ -108,6 +113,7 @@ class ConnectionTest : public testing::Test, public http::Handler, public http::
   bool over_ = false;
 
   std::string seen_;
+  std::string scheme_;  // of the last
   bool hold_ = false;
   http::Exchange* held_ = nullptr;
   std::optional<absl::Status> closed_;
@@ -272,6 +278,151 @@ TEST_F(ConnectionTest, WhoIsClosedMayTakeTheNextOneAlong) {
   Pump();
   EXPECT_TRUE(empty.HasBeenNotified());
   set_.emplace(loop_, *this, options_, total_);
+}
+
+// --- TLS ---
+
+class TlsConnectionTest : public ConnectionTest {
+ protected:
+  TlsConnectionTest() {
+    const testing_support::Certificate certificate = testing_support::CertificateAuthority().Issue("server", "DNS:localhost");
+    io::TlsServerOptions options;
+    options.certificate_chain = certificate.certificate;
+    options.private_key = certificate.private_key;
+    options_.tls = *io::TlsContext::ForServer(options);
+  }
+
+  void StartWith(const testing_support::RawTlsOptions& options) {
+    Start();
+    raw_.emplace(options);
+    for (int i = 0; i < 5 && !raw_->Handshake(); ++i) Carry();
+    Carry();
+  }
+  void Carry() {
+    const std::string out = raw_->TakeOutput();
+    if (!out.empty()) Send(out);
+    raw_->Receive(Receive());
+  }
+  std::string Ask(std::string_view text) {
+    EXPECT_TRUE(raw_->Write(text));
+    Carry();
+    return raw_->Read();
+  }
+
+  std::optional<testing_support::RawTls> raw_;
+};
+
+TEST_F(TlsConnectionTest, AlpnTellsTheProtocol) {
+  StartWith({.alpn = {"http/1.1"}});
+  EXPECT_EQ(Ask(kGet), "HTTP/1.1 204 No Content\r\n\r\n");
+  EXPECT_EQ(std::exchange(seen_, ""), "GET /a HTTP/1\n");
+  EXPECT_EQ(scheme_, "https");
+  client_.reset();
+  Pump();
+  EXPECT_TRUE(over_);
+
+  StartWith({.alpn = {"h2", "http/1.1"}});
+  const std::string answer = Ask(std::string(kPreface) + std::string(kEmptySettings));
+  ASSERT_GE(answer.size(), 18u);
+  EXPECT_EQ(answer[3], '\x04');                                           // SETTINGS
+  EXPECT_NE(answer.find("\0\0\0\x04\x01\0\0\0\0"sv), std::string::npos);  // and the acknowledgement of ours
+  client_.reset();
+  Pump();
+  EXPECT_TRUE(over_);
+}
+
+TEST_F(TlsConnectionTest, WithoutAlpnTheDecryptedBytesTell) {
+  StartWith({});
+  EXPECT_EQ(Ask(kGet), "HTTP/1.1 204 No Content\r\n\r\n");
+  EXPECT_EQ(std::exchange(seen_, ""), "GET /a HTTP/1\n");
+  EXPECT_EQ(scheme_, "https");
+  StartWith({});
+  EXPECT_EQ(Ask(std::string(kPreface) + std::string(kEmptySettings)).at(3), '\x04');
+  StartWith({});
+  EXPECT_EQ(Ask("\x16\x03\x01\x02\x00\x01"sv), "");  // no TLS within TLS
+  EXPECT_TRUE(over_);
+}
+
+TEST_F(TlsConnectionTest, WithoutAlpnSilenceIsBounded) {
+  options_.sniff_timeout = milliseconds(300);
+  StartWith({});
+  EXPECT_FALSE(over_);
+  PassTime(seconds(1));
+  EXPECT_TRUE(over_);
+}
+
+TEST_F(TlsConnectionTest, PlaintextIsClosedWithoutAWordUnlessItIsServedToo) {
+  for (const std::string_view text : {kGet, kPreface}) {
+    Start();
+    Send(text);
+    EXPECT_EQ(Receive(), "<end>");
+    EXPECT_TRUE(over_);
+  }
+  EXPECT_EQ(seen_, "");
+  options_.plaintext_too = true;
+  Start();
+  Send(kGet);
+  EXPECT_EQ(Receive(), "HTTP/1.1 204 No Content\r\n\r\n");
+  EXPECT_EQ(scheme_, "http");
+  StartWith({.alpn = {"http/1.1"}});
+  EXPECT_EQ(Ask(kGet), "HTTP/1.1 204 No Content\r\n\r\n");
+  EXPECT_EQ(scheme_, "https");
+}
+
+TEST_F(TlsConnectionTest, AServerOfHttp2AloneDoesNotOfferHttp1) {
+  options_.serve_http1 = false;
+  StartWith({.alpn = {"http/1.1"}});
+  raw_->Read();
+  EXPECT_EQ(raw_->error(), "tlsv1 alert no application protocol");
+  StartWith({.alpn = {"http/1.1", "h2"}});
+  EXPECT_EQ(raw_->alpn(), "h2");
+}
+
+TEST_F(TlsConnectionTest, AHandshakeThatDoesNotEndIsClosedAfterAWhile) {
+  const uint64_t before = base::LimitCount("tls_handshake_timeout");
+  options_.sniff_timeout = milliseconds(100);
+  options_.tls_handshake_timeout = milliseconds(500);
+  Start();
+  Send("\x16\x03\x01\x02\x00\x01"sv);  // the beginning of a ClientHello
+  PassTime(milliseconds(200));             // it has been sniffed
+  EXPECT_FALSE(over_);
+  PassTime(seconds(1));
+  EXPECT_TRUE(over_);
+  EXPECT_EQ(base::LimitCount("tls_handshake_timeout"), before + 1);
+}
+
+TEST_F(TlsConnectionTest, ARefusedClientHearsWhyAndIsNotReadForLong) {
+  const uint64_t before = base::LimitCount("tls_handshake_failed");
+  StartWith({.alpn = {"spdy/3"}});
+  raw_->Read();
+  EXPECT_EQ(raw_->error(), "tlsv1 alert no application protocol");
+  EXPECT_EQ(base::LimitCount("tls_handshake_failed"), before + 1);
+  EXPECT_FALSE(over_);  // closing now might destroy the alert on its way
+  Send("whatever");
+  EXPECT_FALSE(over_);
+  PassTime(seconds(2));
+  EXPECT_TRUE(over_);
+  StartWith({.alpn = {"spdy/3"}});
+  client_->Close();
+  Pump();
+  EXPECT_TRUE(over_);
+}
+
+TEST_F(TlsConnectionTest, ShutdownClosesAHandshakeThatIsUnderWay) {
+  Start();
+  Send("\x16\x03\x01\x02\x00\x01"sv);
+  absl::Notification empty;
+  set_->Shutdown(seconds(10), empty);
+  Pump();
+  EXPECT_TRUE(empty.HasBeenNotified());
+  EXPECT_EQ(Receive(), "<end>");
+  set_.emplace(loop_, *this, options_, total_);
+}
+
+TEST_F(TlsConnectionTest, TheEndOfAnHttp1ConnectionIsCloseNotify) {
+  StartWith({.alpn = {"http/1.1"}});
+  EXPECT_EQ(Ask("GET /a HTTP/1.1\r\nHost: b\r\nConnection: close\r\n\r\n"), "HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n");
+  EXPECT_TRUE(raw_->ended());
 }
 
 TEST_F(ConnectionTest, ASocketThatTheLoopCannotWatchIsDroppedAndNotCounted) {
