@@ -24,6 +24,8 @@ std::string_view FrameTypeName(FrameType type) {
       return "WINDOW_UPDATE";
     case FrameType::kContinuation:
       return "CONTINUATION";
+    case FrameType::kPriorityUpdate:
+      return "PRIORITY_UPDATE";
   }
   return "UNKNOWN";
 }
@@ -78,6 +80,8 @@ std::string_view SettingName(SettingId id) {
       return "MAX_HEADER_LIST_SIZE";
     case SettingId::kEnableConnectProtocol:
       return "ENABLE_CONNECT_PROTOCOL";
+    case SettingId::kNoRfc7540Priorities:
+      return "NO_RFC7540_PRIORITIES";
   }
   return "UNKNOWN";
 }

@@ -34,6 +34,7 @@ enum class FrameType : uint8_t {  // RFC 9113 6
   kGoAway = 7,
   kWindowUpdate = 8,
   kContinuation = 9,
+  kPriorityUpdate = 0x10,  // RFC 9218 7.1
 };
 
 namespace flags {
@@ -69,6 +70,7 @@ enum class SettingId : uint16_t {  // RFC 9113 6.5.2
   kMaxFrameSize = 5,
   kMaxHeaderListSize = 6,
   kEnableConnectProtocol = 8,  // RFC 8441 3
+  kNoRfc7540Priorities = 9,    // RFC 9218 2.1
 };
 
 // "HEADERS", "FLOW_CONTROL_ERROR", "INITIAL_WINDOW_SIZE"; "UNKNOWN" for a value without a name.

@@ -13,7 +13,7 @@ namespace culvert::frame {
 namespace {
 
 constexpr size_t kShownBytes = 16;
-constexpr size_t kShownText = 256;  // of a header's value, or of a GOAWAY's debug data
+constexpr size_t kShownText = 256;  // of a header's value, a GOAWAY's debug data, or a PRIORITY_UPDATE's value
 
 std::string_view Text(std::span<const uint8_t> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
@@ -73,6 +73,7 @@ std::string DescribeHeader(const FrameHeader& header) {
     case FrameType::kRstStream:
     case FrameType::kGoAway:
     case FrameType::kWindowUpdate:
+    case FrameType::kPriorityUpdate:
       break;
     default:
       line += StrCat(" flags=", static_cast<uint32_t>(header.flags));
@@ -138,6 +139,10 @@ std::string DescribeBody(const GoAwayFrame& frame) {
 
 std::string DescribeBody(const WindowUpdateFrame& frame) { return StrCat(" increment=", frame.increment); }
 
+std::string DescribeBody(const PriorityUpdateFrame& frame) {
+  return StrCat(" prioritized=", frame.prioritized_stream_id, " priority=", Escape(Text(frame.field_value), kShownText));
+}
+
 // One whole frame as it stands on the wire.
 std::string DescribeWire(const FrameHeader& header, std::span<const uint8_t> payload) {
   Frame frame{.header = header, .body = {}};
@@ -171,6 +176,9 @@ std::string DescribeWire(const FrameHeader& header, std::span<const uint8_t> pay
       break;
     case FrameType::kWindowUpdate:
       status = ParseWindowUpdate(header, payload, frame.body.emplace<WindowUpdateFrame>());
+      break;
+    case FrameType::kPriorityUpdate:
+      status = ParsePriorityUpdate(header, payload, frame.body.emplace<PriorityUpdateFrame>());
       break;
     case FrameType::kContinuation:
       return DescribeHeader(header);

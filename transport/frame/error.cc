@@ -1,7 +1,5 @@
 #include "transport/frame/error.h"
 
-#include <array>
-#include <atomic>
 #include <charconv>
 #include <string>
 
@@ -13,20 +11,6 @@ namespace culvert::frame {
 namespace {
 
 constexpr std::string_view kPayload = "culvert/http2";
-
-// The literal with this text that was used first. A status carries its token as text, which outlives nothing;
-// this gives the literal back. A token is one of a few dozen in the source; were they ever more than the
-// table holds, the rest would share one.
-std::string_view Literal(std::string_view token) {
-  static constinit std::array<std::atomic<const char*>, 256> literals{};
-  for (std::atomic<const char*>& slot : literals) {
-    const char* known = slot.load(std::memory_order_acquire);
-    if (known == nullptr && slot.compare_exchange_strong(known, token.data(), std::memory_order_acq_rel))
-      return token;
-    if (known == token) return known;
-  }
-  return "other";
-}
 
 absl::StatusCode ToStatusCode(ErrorCode code) {
   switch (code) {
@@ -45,7 +29,7 @@ absl::StatusCode ToStatusCode(ErrorCode code) {
 
 absl::Status Make(StreamId id, ErrorCode code, std::string_view token, std::string_view why) {
   absl::Status status(ToStatusCode(code), ToAbsl(why));
-  const std::string payload = StrCat(id, " ", static_cast<uint32_t>(code), " ", Literal(token));
+  const std::string payload = StrCat(id, " ", static_cast<uint32_t>(code), " ", token);
   // By view: g++ and clang do not agree on the symbol of Cord(std::string&&), and Debian's library has only
   // g++'s.
   status.SetPayload(ToAbsl(kPayload), absl::Cord(ToAbsl(payload)));
@@ -74,7 +58,7 @@ std::optional<WireError> GetWireError(const absl::Status& status) {
   const std::from_chars_result number = std::from_chars(id.ptr + 1, end, code);
   if (number.ec != std::errc() || number.ptr == end) return std::nullopt;
   error.code = static_cast<ErrorCode>(code);
-  error.token = Literal({number.ptr + 1, end});
+  error.token.assign(number.ptr + 1, end);
   return error;
 }
 

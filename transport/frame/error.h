@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "absl/status/status.h"
@@ -15,7 +16,7 @@
 
 namespace culvert::frame {
 
-// An error about the whole connection. `token` must be a string literal.
+// An error about the whole connection.
 absl::Status ConnectionError(ErrorCode code, std::string_view token, std::string_view why);
 // An error about one stream; `id` is not 0.
 absl::Status StreamError(StreamId id, ErrorCode code, std::string_view token, std::string_view why);
@@ -23,7 +24,7 @@ absl::Status StreamError(StreamId id, ErrorCode code, std::string_view token, st
 struct WireError {
   StreamId stream_id = 0;  // 0: connection error
   ErrorCode code = ErrorCode::kNoError;
-  std::string_view token;  // a literal
+  std::string token;
 };
 
 // What ConnectionError and StreamError put into a status; nullopt for a status that came from elsewhere (I/O, say).

@@ -94,7 +94,13 @@ struct WindowUpdateFrame {
   uint32_t increment = 0;  // never 0 in a frame that was lent
 };
 
-// A type that RFC 9113 does not define: to be ignored (RFC 9113 5.5).
+// RFC 9218 7.1: a client's word on a stream of its own, which may not be open yet.
+struct PriorityUpdateFrame {
+  StreamId prioritized_stream_id = 0;    // never 0 in a frame that was lent
+  std::span<const uint8_t> field_value;  // what a `priority` field would say; not looked at by the framer
+};
+
+// A type that neither RFC 9113 nor RFC 9218 defines: to be ignored (RFC 9113 5.5).
 struct UnknownFrame {
   std::span<const uint8_t> payload;
 };
@@ -102,7 +108,7 @@ struct UnknownFrame {
 struct Frame {
   FrameHeader header;
   std::variant<UnknownFrame, DataFrame, HeadersFrame, PriorityFrame, RstStreamFrame, SettingsFrame, PushPromiseFrame, PingFrame,
-               GoAwayFrame, WindowUpdateFrame>
+               GoAwayFrame, WindowUpdateFrame, PriorityUpdateFrame>
       body;
 
   // The body as T; the caller has looked at header.type, or at the variant.

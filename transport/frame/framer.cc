@@ -81,8 +81,6 @@ void Framer::Park() {
   buffer_.Park();
 }
 
-void Framer::OnHeaderTableSizeAcked(uint32_t size) { decoder_.SetMaxTableSize(size); }
-
 void Framer::EndLease() {
   ++generation_;
   if (!block_.open && !fields_.empty()) fields_.Clear();
@@ -185,6 +183,8 @@ absl::Status Framer::Parse(const FrameHeader& header, std::span<const uint8_t> p
       return ParseWindowUpdate(header, payload, frame_.body.emplace<WindowUpdateFrame>());
     case FrameType::kContinuation:
       return ContinueBlock(header, payload);
+    case FrameType::kPriorityUpdate:
+      return ParsePriorityUpdate(header, payload, frame_.body.emplace<PriorityUpdateFrame>());
   }
   frame_.body.emplace<UnknownFrame>().payload = payload;
   return absl::OkStatus();
@@ -245,6 +245,8 @@ FrameRef Framer::Lend() {
     settings->settings = owned->settings;
   } else if (GoAwayFrame* goaway = std::get_if<GoAwayFrame>(&body)) {
     goaway->debug_data = owned->Keep(goaway->debug_data);
+  } else if (PriorityUpdateFrame* update = std::get_if<PriorityUpdateFrame>(&body)) {
+    update->field_value = owned->Keep(update->field_value);
   } else if (UnknownFrame* unknown = std::get_if<UnknownFrame>(&body)) {
     unknown->payload = owned->Keep(unknown->payload);
   }

@@ -116,8 +116,8 @@ class Framer {
   // The stream and header of the frame that the last error was about, for logs and replies.
   const FrameHeader& last_header() const { return frame_.header; }
 
-  // The acknowledgement of our SETTINGS came: the decoder's limit may shrink (RFC 7541 4.2).
-  void OnHeaderTableSizeAcked(uint32_t size);
+  // The acknowledgement of our SETTINGS came: the decoder's table may shrink to header_table_size (RFC 7541 4.2).
+  void OnSettingsAcked() { decoder_.SetMaxTableSize(options_.header_table_size); }
 
  private:
   // A header block whose END_HEADERS has not come yet.

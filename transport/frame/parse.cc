@@ -61,6 +61,7 @@ absl::Status CheckSetting(const Setting& setting) {
   switch (setting.id) {
     case SettingId::kEnablePush:
     case SettingId::kEnableConnectProtocol:
+    case SettingId::kNoRfc7540Priorities:
       if (setting.value <= 1) return absl::OkStatus();
       break;
     case SettingId::kInitialWindowSize:
@@ -193,6 +194,18 @@ absl::Status ParseWindowUpdate(const FrameHeader& header, std::span<const uint8_
   return header.stream_id == 0
              ? ConnectionError(ErrorCode::kProtocolError, "window_update_0", kWhy)
              : StreamError(header.stream_id, ErrorCode::kProtocolError, "window_update_0", kWhy);
+}
+
+absl::Status ParsePriorityUpdate(const FrameHeader& header, std::span<const uint8_t> payload,
+                                 PriorityUpdateFrame& out) {
+  CULVERT_RETURN_IF_ERROR(CheckOnConnection(header, "priority_update_on_stream"));
+  if (payload.size() < 4) return WrongLength(header, "priority_update_length");
+  out.prioritized_stream_id = Read32(payload.data()) & kMaxStreamId;
+  if (out.prioritized_stream_id == 0) {
+    return ConnectionError(ErrorCode::kProtocolError, "priority_update_of_0", "PRIORITY_UPDATE of stream 0");
+  }
+  out.field_value = payload.subspan(4);
+  return absl::OkStatus();
 }
 
 absl::Status CheckPriority(StreamId id, const Priority& priority) {

@@ -46,6 +46,8 @@ absl::Status ParsePing(const FrameHeader& header, std::span<const uint8_t> paylo
 absl::Status ParseGoAway(const FrameHeader& header, std::span<const uint8_t> payload, GoAwayFrame& out);
 absl::Status ParseWindowUpdate(const FrameHeader& header, std::span<const uint8_t> payload,
                                WindowUpdateFrame& out);
+absl::Status ParsePriorityUpdate(const FrameHeader& header, std::span<const uint8_t> payload,
+                                 PriorityUpdateFrame& out);
 
 // A stream error when a stream depends on itself (RFC 7540 5.3.1).
 absl::Status CheckPriority(StreamId id, const Priority& priority);

@@ -55,6 +55,14 @@ TEST(Describe, ShowsOnlyTheBeginOfData) {
   EXPECT_EQ(Describe(Make(FrameType::kData, 0, 1, 0, DataFrame{})), "DATA stream=1 len=0");
 }
 
+TEST(Describe, ShowsThePriorityOfAPriorityUpdate) {
+  const std::string value = "u=1, i\n";
+  EXPECT_EQ(Describe(Make(FrameType::kPriorityUpdate, 0, 0, 11, PriorityUpdateFrame{5, Span(value)})),
+            "PRIORITY_UPDATE len=11 prioritized=5 priority=u=1, i\\n");
+  EXPECT_EQ(DescribeBytes(Span(std::string_view("\0\0\7\x10\0\0\0\0\0\0\0\0\5u=1", 16))),
+            "PRIORITY_UPDATE len=7 prioritized=5 priority=u=1");
+}
+
 TEST(Describe, MarksATruncatedList) {
   const http::HeaderList fields{{"a", "b"}};
   EXPECT_EQ(Describe(Make(FrameType::kHeaders, 0, 1, 9, HeadersFrame{.fields = &fields, .truncated = true})),

@@ -176,7 +176,9 @@ std::string EveryFrame() {
          Raw(FrameType::kContinuation, flags::kEndHeaders, 1, kBlock.substr(1)) +
          Raw(FrameType::kPing, 0, 0, "01234567") + Raw(FrameType::kPing, flags::kAck, 0, "01234567") +
          Raw(FrameType::kWindowUpdate, 0, 0, Int(65536)) +
-         Raw(FrameType::kWindowUpdate, 0, 1, Int(0x80000001)) + Raw(uint8_t{0xf0}, 0xff, 5, "whatever") +
+         Raw(FrameType::kWindowUpdate, 0, 1, Int(0x80000001)) +
+         Raw(FrameType::kPriorityUpdate, 0xff, 0, Int(0x80000009) + "u=1, i") +
+         Raw(uint8_t{0xf0}, 0xff, 5, "whatever") +
          Raw(FrameType::kGoAway, 0, 0, Int(0x80000007) + Int(11) + "too many");
 }
 
@@ -197,6 +199,7 @@ constexpr std::string_view kEveryFrame =
     "PING len=8 ACK 3031323334353637\n"
     "WINDOW_UPDATE len=4 increment=65536\n"
     "WINDOW_UPDATE stream=1 len=4 increment=1\n"
+    "PRIORITY_UPDATE len=10 prioritized=9 priority=u=1, i\n"
     "UNKNOWN(240) stream=5 len=8 flags=255 payload=whatever\n"
     "GOAWAY len=16 last=7 ENHANCE_YOUR_CALM debug=too many\n";
 
@@ -286,6 +289,9 @@ TEST(Framer, GivesThePartsOfEachFrame) {
   EXPECT_EQ(frame->as<WindowUpdateFrame>().increment, 65536u);
   frame = reader.Next();
   EXPECT_EQ(frame->as<WindowUpdateFrame>().increment, 1u) << "the reserved bit is ignored";
+  frame = reader.Next();
+  EXPECT_EQ(frame->as<PriorityUpdateFrame>().prioritized_stream_id, 9u) << "the reserved bit is ignored";
+  EXPECT_EQ(frame->as<PriorityUpdateFrame>().field_value.size(), 6u);
   frame = reader.Next();
   EXPECT_EQ(frame->as<UnknownFrame>().payload.size(), 8u);
   frame = reader.Next();
@@ -414,6 +420,7 @@ std::vector<Broken> BrokenFrames() {
       {"6.5.2: MAX_FRAME_SIZE of 16383", Setting1(SettingId::kMaxFrameSize, 16383), 0, protocol, "settings_value"},
       {"6.5.2: MAX_FRAME_SIZE of 2^24", Setting1(SettingId::kMaxFrameSize, 1 << 24), 0, protocol, "settings_value"},
       {"RFC 8441 3: ENABLE_CONNECT_PROTOCOL of 2", Setting1(SettingId::kEnableConnectProtocol, 2), 0, protocol, "settings_value"},
+      {"RFC 9218 2.1: NO_RFC7540_PRIORITIES of 2", Setting1(SettingId::kNoRfc7540Priorities, 2), 0, protocol, "settings_value"},
       // 6.6
       {"6.6: PUSH_PROMISE on stream 0", Raw(FrameType::kPushPromise, flags::kEndHeaders, 0, Int(2) + kBlock), 0, protocol, "push_promise_stream_0"},
       {"6.6: PUSH_PROMISE that is too short", Raw(FrameType::kPushPromise, flags::kEndHeaders, 1, "123"), 0, size, "push_promise_short"},
@@ -432,6 +439,10 @@ std::vector<Broken> BrokenFrames() {
       {"6.9: WINDOW_UPDATE of 0 for a stream", Raw(FrameType::kWindowUpdate, 0, 9, Int(0x80000000)), 9, protocol, "window_update_0"},
       {"6.9: WINDOW_UPDATE that is too short", Raw(FrameType::kWindowUpdate, 0, 1, "123"), 0, size, "window_update_length"},
       {"6.9: WINDOW_UPDATE that is too long", Raw(FrameType::kWindowUpdate, 0, 0, "12345"), 0, size, "window_update_length"},
+      // RFC 9218
+      {"RFC 9218 7.1: PRIORITY_UPDATE on a stream", Raw(FrameType::kPriorityUpdate, 0, 1, Int(1) + "u=1"), 0, protocol, "priority_update_on_stream"},
+      {"RFC 9218 7.1: PRIORITY_UPDATE that is too short", Raw(FrameType::kPriorityUpdate, 0, 0, "123"), 0, size, "priority_update_length"},
+      {"RFC 9218 7.1: PRIORITY_UPDATE of stream 0", Raw(FrameType::kPriorityUpdate, 0, 0, Int(0x80000000) + "u=1"), 0, protocol, "priority_update_of_0"},
       // 6.10
       {"6.10: CONTINUATION of nothing", Raw(FrameType::kContinuation, flags::kEndHeaders, 1, kBlock), 0, protocol, "continuation_unexpected"},
       {"6.10: CONTINUATION after END_HEADERS", Raw(FrameType::kHeaders, flags::kEndHeaders, 1, kBlock) + Raw(FrameType::kContinuation, flags::kEndHeaders, 1, kBlock), 0, protocol, "continuation_unexpected"},
@@ -474,7 +485,9 @@ TEST(Framer, AcceptsTheLimitsOfEachSetting) {
                                                    {SettingId::kHeaderTableSize, 0xffffffff},
                                                    {SettingId::kMaxConcurrentStreams, 0},
                                                    {SettingId::kMaxHeaderListSize, 0},
-                                                   {SettingId::kEnableConnectProtocol, 1}}) {
+                                                   {SettingId::kEnableConnectProtocol, 1},
+                                                   {SettingId::kNoRfc7540Priorities, 0},
+                                                   {SettingId::kNoRfc7540Priorities, 1}}) {
     Reader reader;
     reader.Feed(Setting1(id, value));
     const FrameRef frame = reader.Next();
@@ -581,7 +594,7 @@ TEST(Framer, UntilOurSettingsAreAckedThePeerMayUseTheDefaultTable) {
               Raw(FrameType::kHeaders, flags::kEndHeaders, 3, kRefersToTable));
   EXPECT_EQ(reader.Next()->as<HeadersFrame>().fields->size(), 1u);
   EXPECT_EQ(reader.Next()->as<HeadersFrame>().fields->size(), 1u);
-  reader.framer().OnHeaderTableSizeAcked(0);
+  reader.framer().OnSettingsAcked();
   reader.Feed(Raw(FrameType::kHeaders, flags::kEndHeaders, 5, "\x20\x82"));
   EXPECT_EQ(reader.Next()->as<HeadersFrame>().fields->size(), 1u);
   reader.Feed(Raw(FrameType::kHeaders, flags::kEndHeaders, 7, kRefersToTable));
@@ -679,20 +692,20 @@ TEST(Framer, WithoutReuseEachFrameOwnsWhatItHoldsAndKeepsIt) {
   std::vector<FrameRef> kept;
   for (int turn = 0; turn < 2; ++turn) {
     reader->Feed(bytes);
-    while (kept.size() < 17u * (static_cast<size_t>(turn) + 1)) kept.push_back(reader->Next());
+    while (kept.size() < 18u * (static_cast<size_t>(turn) + 1)) kept.push_back(reader->Next());
     EXPECT_TRUE(reader->NeedsMore());
   }
   reader.reset();
   std::string text;
-  for (size_t i = 0; i < 17; ++i) {
+  for (size_t i = 0; i < 18; ++i) {
     text += Show(*kept[i]) + "\n";
-    EXPECT_EQ(Show(*kept[i]), Show(*kept[i + 17]));
-    EXPECT_NE(&*kept[i], &*kept[i + 17]);
+    EXPECT_EQ(Show(*kept[i]), Show(*kept[i + 18]));
+    EXPECT_NE(&*kept[i], &*kept[i + 18]);
   }
   EXPECT_EQ(text, kEveryFrame);
-  EXPECT_NE(kept[2]->as<HeadersFrame>().fields, kept[19]->as<HeadersFrame>().fields);
-  EXPECT_NE(kept[5]->as<DataFrame>().data.data(), kept[22]->as<DataFrame>().data.data());
-  EXPECT_NE(kept[0]->as<SettingsFrame>().settings.data(), kept[17]->as<SettingsFrame>().settings.data());
+  EXPECT_NE(kept[2]->as<HeadersFrame>().fields, kept[20]->as<HeadersFrame>().fields);
+  EXPECT_NE(kept[5]->as<DataFrame>().data.data(), kept[23]->as<DataFrame>().data.data());
+  EXPECT_NE(kept[0]->as<SettingsFrame>().settings.data(), kept[18]->as<SettingsFrame>().settings.data());
 }
 
 TEST(Framer, TheLeaseHoldsUntilReadFrameIsCalledAgain) {
@@ -811,6 +824,7 @@ TEST(Framer, NothingOfOneFrameBleedsIntoTheNext) {
       Raw(FrameType::kPriority, 0, 9, Int(0x80000003) + "\x10"),
       Raw(FrameType::kPushPromise, flags::kEndHeaders, 1, Int(2) + kBlock),
       Raw(FrameType::kWindowUpdate, 0, 9, Int(0)),  // a stream error
+      Raw(FrameType::kPriorityUpdate, 0, 0, Int(9) + "u=1"),
       Raw(FrameType::kHeaders, flags::kEndHeaders | flags::kPriority | flags::kEndStream, 3,
           Int(3) + "\x10" + kBlock),  // another
       Raw(FrameType::kHeaders, flags::kPriority | flags::kEndStream, 3, Int(3) + "\x10") +
@@ -829,6 +843,7 @@ TEST(Framer, NothingOfOneFrameBleedsIntoTheNext) {
       Raw(FrameType::kPushPromise, flags::kEndHeaders, 11, Int(4)),
       Raw(FrameType::kRstStream, 0, 11, Int(0)),
       Raw(FrameType::kWindowUpdate, 0, 11, Int(1)),
+      Raw(FrameType::kPriorityUpdate, 0, 0, Int(11)),
       Raw(uint8_t{0xf1}, 0, 0, ""),
   };
   const Framer::Options options{.max_header_fields = 3};
@@ -898,6 +913,7 @@ TEST(Framer, InSteadyStateNoFrameAllocatesMemory) {
       {"PRIORITY", Raw(FrameType::kPriority, 0, 1, Int(3) + "\x10"), 1},
       {"GOAWAY", Raw(FrameType::kGoAway, 0, 0, Int(7) + Int(11) + "too many"), 1},
       {"PUSH_PROMISE", Raw(FrameType::kPushPromise, flags::kEndHeaders, 1, Int(2) + kBlock), 1},
+      {"PRIORITY_UPDATE", Raw(FrameType::kPriorityUpdate, 0, 0, Int(1) + "u=1"), 1},
       {"unknown", Raw(uint8_t{0xf0}, 0, 1, "x"), 1},
   };
   for (const Steady& steady : cases) {

@@ -93,6 +93,9 @@ std::vector<Kind> Kinds() {
       {"PushPromise",
        {Raw(FrameType::kPushPromise, flags::kEndHeaders, 1, Int(2) + block)},
        Raw(FrameType::kPushPromise, flags::kEndHeaders, 11, Int(4))},
+      {"PriorityUpdate",
+       {Raw(FrameType::kPriorityUpdate, 0xff, 0, Int(9) + "u=1, i")},
+       Raw(FrameType::kPriorityUpdate, 0, 0, Int(11))},
       {"Unknown", {Raw(unknown(0xf0), 0xff, 5, "whatever")}, Raw(unknown(0xf0), 0, 0, "")},
   };
 }
@@ -138,6 +141,9 @@ struct BodyLines {
     return {StrCat("last ", f.last_stream_id), StrCat("code ", static_cast<uint32_t>(f.error_code)), StrCat("debug ", Text(f.debug_data))};
   }
   Lines operator()(const WindowUpdateFrame& f) const { return {StrCat("increment ", f.increment)}; }
+  Lines operator()(const PriorityUpdateFrame& f) const {
+    return {StrCat("of ", f.prioritized_stream_id), StrCat("priority ", Text(f.field_value))};
+  }
   Lines operator()(const UnknownFrame& f) const { return {StrCat("payload ", Text(f.payload))}; }
 };
 
@@ -164,6 +170,7 @@ Where Locate(const Frame& frame) {
   if (const auto* settings = std::get_if<SettingsFrame>(&frame.body)) where.own.push_back(settings->settings.data());
   if (const auto* data = std::get_if<DataFrame>(&frame.body)) where.read.push_back(data->data.data());
   if (const auto* goaway = std::get_if<GoAwayFrame>(&frame.body)) where.read.push_back(goaway->debug_data.data());
+  if (const auto* update = std::get_if<PriorityUpdateFrame>(&frame.body)) where.read.push_back(update->field_value.data());
   if (const auto* unknown = std::get_if<UnknownFrame>(&frame.body)) where.read.push_back(unknown->payload.data());
   return where;
 }
