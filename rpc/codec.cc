@@ -10,8 +10,6 @@ namespace culvert::rpc {
 
 namespace {
 
-constexpr size_t kKeptParked = 1024;
-
 void Serialize(const google::protobuf::MessageLite& message, size_t size, uint8_t* out) {
   PutPrefix(out, false, static_cast<uint32_t>(size));
   message.SerializeWithCachedSizesToArray(out + kEnvelopePrefix);
@@ -82,13 +80,23 @@ void MessageInput::Lend(std::span<const uint8_t> bytes, bool end) {
 
 void MessageInput::EndLoan() {
   if (lent_.empty()) return;
-  if (parked_begin_ > parked_.size() / 2) {  // else every frame would move all that waits
-    parked_.erase(parked_.begin(), parked_.begin() + static_cast<std::ptrdiff_t>(parked_begin_));
-    parked_begin_ = 0;
-  }
   parked_.insert(parked_.end(), lent_.begin(), lent_.end());
   bytes_parked_ += lent_.size();
   lent_ = {};
+}
+
+// A stream that fell behind once does not hold that memory for good: once most of much was read, the rest moves into less. Not at every
+// message, which would move it again and again.
+void MessageInput::ForgetRead() {
+  const bool much = parked_.capacity() > kKeptParked;
+  if (parked_begin_ < parked_.size() && (!much || parked_begin_ <= parked_.size() / 2)) return;
+  if (much) {
+    parked_ = std::vector<uint8_t>(parked_.begin() + static_cast<std::ptrdiff_t>(parked_begin_), parked_.end());
+    bytes_parked_ += parked_.size();
+  } else {
+    parked_.clear();
+  }
+  parked_begin_ = 0;
 }
 
 size_t MessageInput::Discard() {
@@ -127,13 +135,8 @@ MessageInput::Result MessageInput::Next(google::protobuf::MessageLite& message, 
     *consumed += *taken;
     const Result result = envelope ? Parse(*envelope, message) : Result::kNeedMore;
     if (from_parked) {
-      parked_begin_ += *taken;
-      if (parked_begin_ == parked_.size()) {
-        // A stream that fell behind once does not hold that memory for good.
-        if (parked_.capacity() > kKeptParked) parked_ = std::vector<uint8_t>();
-        parked_.clear();
-        parked_begin_ = 0;
-      }
+      parked_begin_ += static_cast<uint32_t>(*taken);
+      ForgetRead();
     } else {
       lent_ = lent_.subspan(*taken);
     }

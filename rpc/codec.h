@@ -52,7 +52,8 @@ class KeptRequest {
 };
 
 // The messages that arrive on one exchange. Whoever waits for one gets it parsed in place, out of the leased frame; only what nobody
-// waits for is copied, once, into `parked_`, which the flow-control window bounds.
+// waits for is copied, once, into `parked_`, which the flow-control window bounds. There frames lie end to end, so that one of a single byte
+// costs a byte: held_bytes() is at most four times what waits, or kKeptParked.
 //
 //   OnData:  input.Lend(bytes, end);  wake the reader, who calls Next as often as it likes;  input.EndLoan();
 class MessageInput {
@@ -79,15 +80,21 @@ class MessageInput {
   // Bytes of message data copied so far; 0 as long as every message was read in place.
   size_t bytes_copied() const { return envelopes_.bytes_copied() + bytes_parked_; }
 
+  // Memory held for what nobody has read yet.
+  size_t held_bytes() const { return parked_.capacity(); }
+  // Up to so much stays for the next time.
+  static constexpr size_t kKeptParked = 1024;
+
  private:
+  void ForgetRead();
   Result Parse(const Message& envelope, google::protobuf::MessageLite& message);
 
   EnvelopeReader envelopes_;
   std::span<const uint8_t> lent_;
   std::vector<uint8_t> parked_;  // [parked_begin_, end): came while nobody read
-  size_t parked_begin_ = 0;
-  size_t bytes_parked_ = 0;
+  uint32_t parked_begin_ = 0;    // a window has 31 bits
   bool ended_ = false;
+  size_t bytes_parked_ = 0;
   absl::Status error_;
 };
 

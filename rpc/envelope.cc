@@ -4,6 +4,7 @@
 #include <cstring>
 #include <utility>
 
+#include "transport/base/limit_counts.h"
 #include "transport/base/strings.h"
 
 namespace culvert::rpc {
@@ -65,6 +66,7 @@ absl::Status EnvelopeReader::ReadPrefix(const uint8_t* prefix) {
   length_ =
       uint32_t{prefix[1]} << 24 | uint32_t{prefix[2]} << 16 | uint32_t{prefix[3]} << 8 | uint32_t{prefix[4]};
   if (length_ > max_message_bytes_) {
+    base::CountLimit("message_too_large");
     return absl::ResourceExhaustedError(
         StrCat("message of ", length_, " bytes is larger than the limit of ", max_message_bytes_));
   }
@@ -83,11 +85,11 @@ void EnvelopeReader::Gather(std::span<const uint8_t> bytes) {
     std::copy_n(gathered_.get(), gathered_size_, larger.get());
     bytes_copied_ += gathered_size_;
     gathered_ = std::move(larger);
-    capacity_ = capacity;
+    capacity_ = static_cast<uint32_t>(capacity);
   }
   std::memcpy(gathered_.get() + gathered_size_, bytes.data(), bytes.size());
   bytes_copied_ += bytes.size();
-  gathered_size_ = needed;
+  gathered_size_ = static_cast<uint32_t>(needed);
 }
 
 void EnvelopeReader::EndLoan() {

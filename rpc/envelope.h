@@ -15,6 +15,7 @@
 //     if (message) Deliver(*message);             // consumed, or copied, before the next call
 //   }
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -43,7 +44,7 @@ struct Message {
 class EnvelopeReader {
  public:
   explicit EnvelopeReader(size_t max_message_bytes = kDefaultMaxReceiveBytes)
-      : max_message_bytes_(max_message_bytes) {}
+      : max_message_bytes_(static_cast<uint32_t>(std::min<size_t>(max_message_bytes, UINT32_MAX))) {}
   EnvelopeReader(const EnvelopeReader&) = delete;
   EnvelopeReader& operator=(const EnvelopeReader&) = delete;
 
@@ -72,18 +73,18 @@ class EnvelopeReader {
   void Gather(std::span<const uint8_t> bytes);
   void EndLoan();
 
-  const size_t max_message_bytes_;
+  // Ordered and sized to be small: every stream has one. A length on the wire has 32 bits.
   absl::Status failed_;
+  std::unique_ptr<uint8_t[]> gathered_;
+  uint32_t gathered_size_ = 0;
+  uint32_t capacity_ = 0;
+  const uint32_t max_message_bytes_;
 
   uint8_t prefix_[kEnvelopePrefix];
   uint8_t prefix_have_ = 0;  // kEnvelopePrefix: the two fields below are set
   bool compressed_ = false;
-  uint32_t length_ = 0;
-
   bool lent_ = false;  // the last message lies in gathered_
-  std::unique_ptr<uint8_t[]> gathered_;
-  size_t gathered_size_ = 0;
-  size_t capacity_ = 0;
+  uint32_t length_ = 0;
 
   size_t bytes_copied_ = 0;
 };

@@ -1,6 +1,6 @@
 #include "rpc/server_call.h"
 
-#include <asio/use_awaitable.hpp>
+#include <asio/this_coro.hpp>
 #include <optional>
 
 #include "absl/container/inlined_vector.h"
@@ -29,8 +29,7 @@ ServerCall::ServerCall(http::Exchange& exchange, const CallLimits& limits)
     : exchange_(exchange),
       limits_(limits),
       context_(*this),
-      input_(limits.max_receive_bytes),
-      deadline_timer_(exchange.loop().timers(), [](void* self) { static_cast<ServerCall*>(self)->OnDeadline(); }, this) {}
+      input_(limits.max_receive_bytes) {}
 
 ServerCall::~ServerCall() {
   if (destroyed_ != nullptr) *destroyed_ = true;
@@ -59,7 +58,9 @@ void ServerCall::Start(const http::RequestHead& head, std::string_view method, b
     const auto now = ServerContext::Clock::now();
     if (left < ServerContext::Clock::time_point::max() - now) {
       context_.deadline_ = now + left;
-      deadline_timer_.Start(context_.deadline_);
+      deadline_timer_.reset(
+          new DeadlineTimer(exchange_.loop().timers(), [](void* self) { static_cast<ServerCall*>(self)->OnDeadline(); }, this));
+      deadline_timer_->Start(context_.deadline_);
     }
   }
   if (!one_request_) {
@@ -130,7 +131,7 @@ void ServerCall::Fail(const absl::Status& status) {
 // The call is over: the handler, if one runs, is told and Finish follows; otherwise nobody holds the call any more.
 void ServerCall::Cancel() {
   context_.cancelled_ = true;
-  deadline_timer_.Cancel();
+  if (deadline_timer_ != nullptr) deadline_timer_->Cancel();
   if (!running_) return Destroy();
   if (const size_t dropped = input_.Discard(); dropped != 0) exchange_.Consumed(dropped);
   // Each may end the handler, and the call with it.
@@ -157,7 +158,8 @@ Task<bool> ServerCall::Read(google::protobuf::MessageLite& message) {
         Fail(input_.error());
         co_return false;
       case MessageInput::Result::kNeedMore:
-        co_await readable_.Wait(asio::use_awaitable);
+        if (!!(co_await asio::this_coro::cancellation_state).cancelled()) co_await base::Checkpoint();
+        co_await readable_.Wait();
     }
   }
   co_return false;
@@ -170,7 +172,10 @@ Task<bool> ServerCall::Write(const google::protobuf::MessageLite& message) {
     Fail(sent);
     co_return false;
   }
-  while (!over_ && !exchange_.writable()) co_await writable_.Wait(asio::use_awaitable);
+  while (!over_ && !exchange_.writable()) {
+    if (!!(co_await asio::this_coro::cancellation_state).cancelled()) co_await base::Checkpoint();
+    co_await writable_.Wait();
+  }
   co_return !over_;
 }
 
@@ -212,7 +217,7 @@ void ServerCall::SendStatus(const absl::Status& status) {
 
 void ServerCall::Finish(const absl::Status& status, const google::protobuf::MessageLite* response) {
   running_ = false;
-  deadline_timer_.Cancel();
+  if (deadline_timer_ != nullptr) deadline_timer_->Cancel();
   if (!over_) {
     absl::Status outcome = status;
     if (outcome.ok() && response != nullptr) {

@@ -6,13 +6,12 @@
 // The part that knows no message type. Subclasses in service.h bind the types and run the handler; there is one per kind of method. A
 // call owns itself: it is gone when its handler has ended and its exchange is released. On its connection's loop only.
 
-#include <asio/bind_cancellation_slot.hpp>
 #include <asio/cancellation_signal.hpp>
-#include <asio/co_spawn.hpp>
-#include <asio/this_coro.hpp>
 #include <exception>
+#include <memory>
 #include <optional>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -21,6 +20,7 @@
 #include "rpc/codec.h"
 #include "rpc/server_context.h"
 #include "transport/base/recycled.h"
+#include "transport/base/spawn.h"
 #include "transport/base/task.h"
 #include "transport/base/waiter.h"
 #include "transport/http/exchange.h"
@@ -66,45 +66,48 @@ class ServerCall : public http::Receiver, public base::Recycled {
   // The handler has ended: sends the response, if any, and the status; destroys the call.
   void Finish(const absl::Status& status, const google::protobuf::MessageLite* response);
 
-  // Runs the handler's coroutine, which `start` makes; `done` is called with its result, from the loop, or with what `start` threw, at once.
-  template <class R, class StartTask, class Done>
-  void Spawn(StartTask start, Done done) {
+  // Runs the handler's coroutine, which `start` makes, and finishes the call with its result: a status, or the response or a status.
+  template <class R, class StartTask>
+  void Spawn(StartTask start) {
     std::optional<Task<R>> task;
     try {
       task.emplace(start());
     } catch (...) {
-      return done(DescribeException(std::current_exception()));
+      return Finish(DescribeException(std::current_exception()), nullptr);
     }
     running_ = true;
-    asio::co_spawn(exchange_.loop().executor(), Guard<R>(*std::move(task)),
-                   asio::bind_cancellation_slot(cancel_.slot(), [done = std::move(done)](std::exception_ptr, R result) mutable {
-                     done(std::move(result));
-                   }));
+    base::Spawn(exchange_.loop().executor(), *std::move(task), Ended<R>{this}, cancel_.slot());
   }
 
   // What a handler threw, as a status.
   static absl::Status DescribeException(std::exception_ptr thrown);
 
  private:
+  // The handler's coroutine has ended. A name, since a lambda's type would be one of a template that a user's file may instantiate without linkage.
+  template <class R>
+  struct Ended {
+    ServerCall* call;
+    void operator()(std::exception_ptr thrown, const R& result) const {
+      if (thrown != nullptr) {
+        call->Finish(DescribeException(std::move(thrown)), nullptr);
+      } else if constexpr (std::is_same_v<R, absl::Status>) {
+        call->Finish(result, nullptr);
+      } else {
+        call->Finish(result.status(), result.ok() ? &*result : nullptr);
+      }
+    }
+  };
+
+  struct DeadlineTimer : io::Timer, base::Recycled {
+    using io::Timer::Timer;
+  };
+
   // http::Receiver
   void OnHead(const http::ResponseHead& head, bool end) final;
   void OnData(std::span<const uint8_t> bytes, bool end) final;
   void OnTrailers(std::span<const http::HeaderField> trailers) final;
   void OnWritable() final;
   void OnClosed(const absl::Status& why, bool unprocessed) final;
-
-  template <class R>
-  static Task<R> Guard(Task<R> task) {
-    // A cancelled handler hears of it from what it awaits, not by an exception at its next co_await.
-    co_await asio::this_coro::throw_if_cancelled(false);
-    std::exception_ptr thrown;
-    try {
-      co_return co_await std::move(task);
-    } catch (...) {
-      thrown = std::current_exception();
-    }
-    co_return DescribeException(thrown);
-  }
 
   // Runs `f`, which may resume the handler; false when that has destroyed the call.
   template <class F>
@@ -135,12 +138,12 @@ class ServerCall : public http::Receiver, public base::Recycled {
   base::Waiter readable_;
   base::Waiter writable_;
   asio::cancellation_signal cancel_;
-  io::Timer deadline_timer_;
   bool one_request_ = false;   // the method takes one message
   bool have_request_ = false;  // and it has come
   bool request_ended_ = false;
   bool running_ = false;       // a handler's coroutine will call Finish
   bool head_sent_ = false;
+  std::unique_ptr<DeadlineTimer> deadline_timer_;  // of a call that has one: a stream that waits is small
   bool* destroyed_ = nullptr;  // to be told of the destruction; see Survives
   bool over_ = false;          // the status is sent, or the exchange is closed
 };

@@ -101,9 +101,9 @@ class UnaryCall final : public ServerCall {
   google::protobuf::MessageLite* request() override { return &request_; }
   void Run() override {
     Unary<Response> outcome = Invoke();
-    if (outcome.ready()) return Done(outcome.result());
-    Spawn<absl::StatusOr<Response>>([task = outcome.TakeTask()]() mutable { return std::move(task); },
-                                    [this](absl::StatusOr<Response> result) { Done(result); });
+    if (!outcome.ready()) return Spawn<absl::StatusOr<Response>>([&outcome] { return outcome.TakeTask(); });
+    const absl::StatusOr<Response>& result = outcome.result();
+    Finish(result.status(), result.ok() ? &*result : nullptr);
   }
   Unary<Response> Invoke() {
     try {
@@ -112,7 +112,6 @@ class UnaryCall final : public ServerCall {
       return DescribeException(std::current_exception());
     }
   }
-  void Done(const absl::StatusOr<Response>& result) { Finish(result.status(), result.ok() ? &*result : nullptr); }
 
   S& service_;
   const Handler handler_;
@@ -129,7 +128,7 @@ class ServerStreamingCall final : public ServerCall {
  private:
   google::protobuf::MessageLite* request() override { return &request_; }
   void Run() override {
-    Spawn<absl::Status>([this] { return Invoke(); }, [this](const absl::Status& status) { Finish(status, nullptr); });
+    Spawn<absl::Status>([this] { return Invoke(); });
   }
   // Not within the lambda: g++ 12 miscompiles a call through a member pointer there, under UndefinedBehaviorSanitizer.
   Task<absl::Status> Invoke() { return (service_.*handler_)(context(), request_, writer_); }
@@ -150,9 +149,7 @@ class ClientStreamingCall final : public ServerCall {
  private:
   google::protobuf::MessageLite* request() override { return nullptr; }
   void Run() override {
-    Spawn<absl::StatusOr<Response>>(
-        [this] { return Invoke(); },
-        [this](const absl::StatusOr<Response>& result) { Finish(result.status(), result.ok() ? &*result : nullptr); });
+    Spawn<absl::StatusOr<Response>>([this] { return Invoke(); });
   }
   Task<absl::StatusOr<Response>> Invoke() { return (service_.*handler_)(context(), reader_); }
 
@@ -171,7 +168,7 @@ class BidiStreamingCall final : public ServerCall {
  private:
   google::protobuf::MessageLite* request() override { return nullptr; }
   void Run() override {
-    Spawn<absl::Status>([this] { return Invoke(); }, [this](const absl::Status& status) { Finish(status, nullptr); });
+    Spawn<absl::Status>([this] { return Invoke(); });
   }
   Task<absl::Status> Invoke() { return (service_.*handler_)(context(), stream_); }
 

@@ -14,9 +14,9 @@ namespace culvert::base {
 
 template <class T>
 struct ListHook {
-  T* previous = nullptr;
+  T* previous = nullptr;  // of the first one itself; null: in no list
   T* next = nullptr;
-  bool linked = false;
+  bool linked() const { return previous != nullptr; }
 };
 
 template <class T, ListHook<T> T::*hook>
@@ -32,10 +32,8 @@ class IntrusiveList {
   // Does nothing when `item` is in the list already.
   void PushBack(T* item) {
     ListHook<T>& h = item->*hook;
-    if (h.linked) return;
-    h.linked = true;
-    h.previous = last_;
-    h.next = nullptr;
+    if (h.previous != nullptr) return;
+    h.previous = last_ != nullptr ? last_ : item;
     (last_ != nullptr ? (last_->*hook).next : first_) = item;
     last_ = item;
   }
@@ -43,9 +41,14 @@ class IntrusiveList {
   // Does nothing when `item` is not in the list.
   void Remove(T* item) {
     ListHook<T>& h = item->*hook;
-    if (!h.linked) return;
-    (h.previous != nullptr ? (h.previous->*hook).next : first_) = h.next;
-    (h.next != nullptr ? (h.next->*hook).previous : last_) = h.previous;
+    if (h.previous == nullptr) return;
+    const bool is_first = h.previous == item;
+    (is_first ? first_ : (h.previous->*hook).next) = h.next;
+    if (h.next != nullptr) {
+      (h.next->*hook).previous = is_first ? h.next : h.previous;
+    } else {
+      last_ = is_first ? nullptr : h.previous;
+    }
     h = {};
   }
 

@@ -3,7 +3,7 @@
 
 // One party waiting for one thing on one thread: the suspension point under every Read, Write and call of the house.
 //
-//   co_await reader_waiter.Wait(asio::use_awaitable);     // in the one that lacks something
+//   co_await reader_waiter.Wait();                        // in the one that lacks something; or Wait(token)
 //   reader_waiter.Wake();                                 // in the one that brings it: the waiter runs now, before Wake returns
 //
 // A completion handler runs on its associated executor, now when this thread runs that. asio's per-operation
@@ -22,6 +22,7 @@
 
 #include "absl/functional/any_invocable.h"
 #include "transport/base/check.h"
+#include "transport/base/spawn.h"
 
 namespace culvert::base {
 
@@ -38,38 +39,43 @@ class Waiter {
   auto Wait(Token&& token) {
     return asio::async_initiate<Token, void()>([this](auto handler) { this->Park(std::move(handler)); }, token);
   }
+  // The same in a Task, where it costs least:  co_await waiter.Wait();  Throws nothing; see Checkpoint.
+  auto Wait() {
+    return Suspend([this](auto handler) { this->Park(std::move(handler)); });
+  }
 
   void Wake() {
-    if (!resume_) return;
-    auto resume = std::move(resume_);
-    resume_ = nullptr;
-    resume();
+    if (resume_) Take()(How::kNow);
   }
 
  private:
+  enum class How { kNow, kPosted };
+
+  absl::AnyInvocable<void(How)> Take() {
+    auto resume = std::move(resume_);
+    resume_ = nullptr;
+    return resume;
+  }
+
   template <class Handler>
   void Park(Handler handler) {
     CULVERT_DCHECK(!resume_, "two waits at once on one side of a stream");
     auto slot = asio::get_associated_cancellation_slot(handler);
     if (slot.is_connected()) {
-      // Not from within the emission, which its owner may not survive otherwise.
-      slot.assign([this, executor = asio::get_associated_executor(handler)](asio::cancellation_type_t) {
-        if (!resume_) return;
-        auto resume = std::move(resume_);
-        resume_ = nullptr;
-        asio::post(executor, std::move(resume));
+      slot.assign([this](asio::cancellation_type_t) {
+        if (resume_) Take()(How::kPosted);  // not from within the emission, which its owner may not survive otherwise
       });
-      resume_ = [slot, handler = std::move(handler)]() mutable {
-        slot.clear();
-        Resume(std::move(handler));
-      };
-    } else {
-      resume_ = [handler = std::move(handler)]() mutable { Resume(std::move(handler)); };
     }
+    resume_ = [handler = std::move(handler)](How how) mutable {
+      if (how == How::kNow) return Resume(std::move(handler));
+      auto executor = asio::get_associated_executor(handler);
+      asio::post(executor, [handler = std::move(handler)]() mutable { Resume(std::move(handler)); });
+    };
   }
 
   template <class Handler>
   static void Resume(Handler handler) {
+    if (auto slot = asio::get_associated_cancellation_slot(handler); slot.is_connected()) slot.clear();
     auto executor = asio::get_associated_executor(handler);
     // What dispatch would find out too, by way of several virtual calls.
     if constexpr (std::is_same_v<decltype(executor), asio::any_io_executor>) {
@@ -79,7 +85,7 @@ class Waiter {
     asio::dispatch(executor, std::move(handler));
   }
 
-  absl::AnyInvocable<void()> resume_;
+  absl::AnyInvocable<void(How)> resume_;
 };
 
 }  // namespace culvert::base

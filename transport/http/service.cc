@@ -1,9 +1,7 @@
 #include "transport/http/service.h"
 
 #include <algorithm>
-#include <asio/bind_cancellation_slot.hpp>
 #include <asio/cancellation_signal.hpp>
-#include <asio/co_spawn.hpp>
 #include <asio/this_coro.hpp>
 #include <cstring>
 #include <exception>
@@ -11,6 +9,7 @@
 #include <vector>
 
 #include "transport/base/log.h"
+#include "transport/base/spawn.h"
 #include "transport/base/status_macros.h"
 #include "transport/base/strings.h"
 #include "transport/base/waiter.h"
@@ -47,8 +46,7 @@ class Conversation final : public Receiver {
   }
 
   void Start(Service& service) {
-    asio::co_spawn(exchange_.loop().executor(), Run(service),
-                   asio::bind_cancellation_slot(cancel_.slot(), [this](std::exception_ptr) { Done(); }));
+    base::Spawn(exchange_.loop().executor(), Run(service), [this](std::exception_ptr) { Done(); }, cancel_.slot());
   }
 
   Exchange& exchange() { return exchange_; }
@@ -57,13 +55,14 @@ class Conversation final : public Receiver {
     while (body_.empty()) {
       if (!failed_.ok()) co_return failed_;
       if (ended_ || hijacked_) co_return size_t{0};
-      co_await readable_.Wait(asio::use_awaitable);
+      if (!!(co_await asio::this_coro::cancellation_state).cancelled()) co_await base::Checkpoint();
+      co_await readable_.Wait();
     }
     const size_t n = std::min(into.size(), body_.size() - begin_);
     std::memcpy(into.data(), body_.data() + begin_, n);
     begin_ += n;
-    if (begin_ == body_.size()) {
-      body_ = std::vector<uint8_t>();  // "= {}" would keep the memory
+    if (begin_ > body_.size() / 2) {  // the rest moves, and takes no more memory than it needs, but not at every read
+      body_ = std::vector<uint8_t>(body_.begin() + static_cast<ptrdiff_t>(begin_), body_.end());
       begin_ = 0;
     }
     if (failed_.ok()) exchange_.Consumed(n);
@@ -80,7 +79,10 @@ class Conversation final : public Receiver {
     }
     exchange_.SendData(io::SharedBytes::Copy(bytes), false);
     // OnWritable comes only to those who have met no room: not to who has just filled the last of it.
-    while (failed_.ok() && !exchange_.writable()) co_await writable_.Wait(asio::use_awaitable);
+    while (failed_.ok() && !exchange_.writable()) {
+      if (!!(co_await asio::this_coro::cancellation_state).cancelled()) co_await base::Checkpoint();
+      co_await writable_.Wait();
+    }
     co_return failed_;
   }
 
@@ -112,7 +114,6 @@ class Conversation final : public Receiver {
 
  private:
   Task<void> Run(Service& service) {
-    co_await asio::this_coro::throw_if_cancelled(false);
     try {
       co_await service.Serve(request_, response_);
     } catch (const std::exception& error) {
@@ -149,10 +150,6 @@ class Conversation final : public Receiver {
 
   void OnHead(const ResponseHead&, bool) override {}  // of clients
   void OnData(std::span<const uint8_t> bytes, bool end) override {
-    if (begin_ > body_.size() / 2) {  // what was read does not pile up under a reader who never quite catches up
-      body_.erase(body_.begin(), body_.begin() + static_cast<ptrdiff_t>(begin_));
-      begin_ = 0;
-    }
     body_.insert(body_.end(), bytes.begin(), bytes.end());
     ended_ = ended_ || end;
     readable_.Wake();  // may destroy the conversation

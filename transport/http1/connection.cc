@@ -2,10 +2,11 @@
 
 #include <algorithm>
 #include <array>
-#include <asio/use_awaitable.hpp>
+#include <string_view>
 #include <utility>
 
 #include "transport/base/check.h"
+#include "transport/base/limit_counts.h"
 #include "transport/base/strings.h"
 #include "transport/http1/hijack.h"
 #include "transport/http1/serialize.h"
@@ -16,6 +17,17 @@ namespace culvert::http1 {
 namespace {
 constexpr size_t kPiecesPerWrite = 64;
 constexpr int kWritesPerTurn = 8;  // then other connections of the loop have their turn
+
+std::string_view LimitOfHead(int http_status) {
+  switch (http_status) {
+    case 414:
+      return "http1_uri_too_long";
+    case 431:
+      return "http1_headers_too_large";
+    default:
+      return "http1_bad_request";
+  }
+}
 }  // namespace
 
 std::shared_ptr<Connection> Connection::Create(std::unique_ptr<io::ByteStream> stream, const Options& options,
@@ -49,12 +61,13 @@ Task<void> Connection::Run([[maybe_unused]] std::shared_ptr<Connection> self) {
   WatchPeer();
   while (!closed()) {
     if (!WantsInput()) {
-      co_await resume_reading_.Wait(asio::use_awaitable);
+      co_await resume_reading_.Wait();
       continue;
     }
     ReadOnce();
     if (closed() || !WantsInput()) continue;
-    auto [error] = co_await io::Wait(*stream_, io::Direction::kRead, kTuple);
+    std::error_code error;
+    co_await io::Wait(*stream_, io::Direction::kRead, error);
     if (error)
       Close(absl::CancelledError(
           "the event loop is shutting down"));  // or our own End or Hijack: then nothing happens
@@ -62,7 +75,7 @@ Task<void> Connection::Run([[maybe_unused]] std::shared_ptr<Connection> self) {
 }
 
 Task<void> Connection::Released([[maybe_unused]] std::shared_ptr<Connection> self) {
-  if (stage_ != Stage::kHijacked && self_ != nullptr) co_await exchange_released_.Wait(asio::use_awaitable);
+  if (stage_ != Stage::kHijacked && self_ != nullptr) co_await exchange_released_.Wait();
 }
 
 bool Connection::WantsInput() const {
@@ -221,6 +234,7 @@ bool Connection::ReadHead() {
   switch (parser_.Parse(unread)) {
     case Parsed::kNeedMore:
       if (peer_ended_) {
+        base::CountLimit("http1_bad_request");
         RespondAndClose(400, "the request ends in the middle of its head");
         return true;
       }
@@ -233,6 +247,7 @@ bool Connection::ReadHead() {
       BeginExchange();
       return true;
     case Parsed::kError:
+      base::CountLimit(LimitOfHead(parser_.error().http_status));
       RespondAndClose(parser_.error().http_status, ToStd(parser_.error().why.message()));
       return true;
   }
@@ -296,6 +311,7 @@ bool Connection::ReadBody() {
   absl::Status error;
   const size_t consumed = TakeBody(data, end, error);
   if (!error.ok()) {
+    base::CountLimit("http1_bad_request");
     RefuseBody(400, absl::InternalError(StrCat("malformed request body: ", ToStd(error.message()))));
     return true;
   }
@@ -362,6 +378,7 @@ bool Connection::Discard() {
   const size_t n = input_.unread().size();
   input_.Consume(n);
   if (peer_ended_ || n > drop_left_) {
+    if (!peer_ended_) base::CountLimit("http1_linger");
     End();
     return true;
   }
@@ -421,16 +438,21 @@ void Connection::Drain() {
 void Connection::OnTimeout() {
   const std::shared_ptr<Connection> self = shared_from_this();
   if (stage_ == Stage::kLingering) {
+    base::CountLimit("http1_linger");
     End();
   } else if (stage_ == Stage::kHead && !input_.unread().empty()) {
+    base::CountLimit("http1_header_timeout");
     RespondAndClose(408, StrCat("no complete head within ", options_.header_timeout.count(), " ms"));
   } else if (stage_ == Stage::kExchange && !exchange_.request_complete_) {
+    base::CountLimit("http1_body_timeout");
     RefuseBody(408, absl::UnavailableError(
                         StrCat("no more of the request body within ", options_.body_timeout.count(), " ms")));
   } else if (stage_ == Stage::kExchange) {
+    base::CountLimit("http1_half_close_timeout");
     Fail(absl::UnavailableError(StrCat("the peer ended its side, and nothing of the response went out for ",
                                        options_.half_close_timeout.count(), " ms")));
   } else {
+    base::CountLimit(stage_ == Stage::kDiscard ? "http1_body_timeout" : head_begun_ ? "http1_header_timeout" : "idle_timeout");
     FinishOutput();
   }
   Advance();
@@ -438,6 +460,7 @@ void Connection::OnTimeout() {
 
 void Connection::OnWriteTimeout() {
   const std::shared_ptr<Connection> self = shared_from_this();
+  base::CountLimit("http1_write_timeout");
   Fail(absl::UnavailableError(StrCat("the peer took no bytes for ", options_.write_timeout.count(), " ms")));
   Advance();
 }

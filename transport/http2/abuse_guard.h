@@ -5,7 +5,10 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
+#include <string_view>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "transport/frame/error.h"
@@ -43,11 +46,26 @@ class AbuseGuard {
   // CVE-2023-44487 rapid reset, and CVE-2025-8671: streams that the peer makes *us* reset count like its own resets.
   absl::Status OnReset(Clock::time_point now) { return resets_.Take(now) ? absl::OkStatus() : Calm("reset_flood", "too many reset streams"); }
 
-  // CVE-2019-9515 settings flood, CVE-2019-9513 and others: frames that carry nothing for a stream. A ping flood (CVE-2019-9512) is
-  // stopped by the session, which reads no further while its answers are not read.
+  // CVE-2019-9515 settings flood, CVE-2019-9513 and others: frames that carry nothing for a stream.
   absl::Status OnControl(Clock::time_point now) {
-    return control_.Take(now) ? absl::OkStatus() : Calm("control_flood", "too many SETTINGS, PRIORITY or unknown frames");
+    return control_.Take(now) ? absl::OkStatus() : Calm("control_flood", "too many SETTINGS, PRIORITY, PRIORITY_UPDATE or unknown frames");
   }
+
+  // CVE-2019-9512 ping flood, and keepalive out of measure: the peer asks by PING. The rule is that of gRPC's proposal A8, and so is the text,
+  // by which gRPC clients know to ask less often. A ping is early within `min_interval` of the last one that was not; `max_strikes` early
+  // ones are let pass, and all is forgiven once a head or data has gone out, since who is sent data may measure its path (one PING a round
+  // trip). While streams are open a ping every kPingIntervalWithStreams is never early: so a client may watch over a long and quiet call.
+  absl::Status OnPing(Clock::time_point now, bool has_streams, std::chrono::milliseconds min_interval, int max_strikes) {
+    if (min_interval.count() <= 0) return absl::OkStatus();
+    if (sent_since_ping_) ping_strikes_ = 0;
+    const Clock::duration interval = has_streams ? std::min(min_interval, kPingIntervalWithStreams) : min_interval;
+    if (std::exchange(sent_since_ping_, false) || now - last_ping_ >= interval) {
+      last_ping_ = now;
+      return absl::OkStatus();
+    }
+    return ++ping_strikes_ <= max_strikes ? absl::OkStatus() : Calm("too_many_pings", "too_many_pings");
+  }
+  void OnHeadSent() { sent_since_ping_ = true; }
 
   // CVE-2019-9511 data dribble and floods of WINDOW_UPDATE: credit in crumbs makes us send crumbs.
   absl::Status OnWindowUpdate() {
@@ -55,7 +73,10 @@ class AbuseGuard {
                ? absl::OkStatus()
                : Calm("window_update_flood", "too many WINDOW_UPDATE frames for the data sent");
   }
-  void OnDataSent(size_t bytes) { data_sent_ += 1 + bytes / 4096; }
+  void OnDataSent(size_t bytes) {
+    data_sent_ += 1 + bytes / 4096;
+    sent_since_ping_ = true;
+  }
 
   // CVE-2019-9518: DATA without bytes and without END_STREAM.
   absl::Status OnEmptyData() {
@@ -66,6 +87,8 @@ class AbuseGuard {
 
  private:
   static constexpr int kMaxEmptyData = 100;
+  // gRPC clients cannot be set to less than 10 s; half of that, as their clocks and ours differ, and packets bunch.
+  static constexpr std::chrono::milliseconds kPingIntervalWithStreams{5000};
   // Peers give credit for a stream and for the connection, some for every frame.
   static constexpr uint64_t kFreeWindowUpdates = 1000;
   static constexpr uint64_t kWindowUpdatesPerData = 10;
@@ -81,6 +104,9 @@ class AbuseGuard {
   uint64_t window_updates_ = 0;
   uint64_t data_sent_ = 0;  // frames, a large one as several
   int empty_data_ = 0;
+  int ping_strikes_ = 0;
+  bool sent_since_ping_ = true;  // a head or data; to begin with, so that the first ping is not early
+  Clock::time_point last_ping_{};  // that was not early
 };
 
 }  // namespace culvert::http2

@@ -13,21 +13,21 @@ namespace culvert::http2 {
 // What the peer lets us send. May be negative after the peer shrank SETTINGS_INITIAL_WINDOW_SIZE (RFC 9113 6.9.2).
 class SendWindow {
  public:
-  explicit SendWindow(uint32_t size) : available_(size) {}
+  explicit SendWindow(uint32_t size) : available_(static_cast<int32_t>(size)) {}
 
   int64_t available() const { return available_; }
-  void Take(size_t n) { available_ -= static_cast<int64_t>(n); }
+  void Take(size_t n) { available_ -= static_cast<int32_t>(n); }
 
   // Both answer false when the window would pass 2^31-1: a FLOW_CONTROL_ERROR.
   [[nodiscard]] bool Expand(uint32_t increment) { return Adjust(increment); }
   [[nodiscard]] bool Adjust(int64_t delta) {
     if (available_ + delta > static_cast<int64_t>(frame::kMaxWindow)) return false;
-    available_ += delta;
+    available_ = static_cast<int32_t>(available_ + delta);
     return true;
   }
 
  private:
-  int64_t available_;
+  int32_t available_;  // from -(2^31-1) to 2^31-1
 };
 
 // What we let the peer send. Credit given back is announced in batches: one WINDOW_UPDATE per half window.

@@ -24,6 +24,8 @@ struct Options {
   // Decoded header list in bytes as RFC 9113 6.5.2 counts them. A longer request is answered with 431.
   uint32_t max_header_list_size = 64 * 1024;
   uint32_t max_header_fields = 256;
+  // The dynamic table of the peer's encoder, of which our decoder keeps a copy: what a connection may hold for its heads between requests.
+  uint32_t header_table_size = frame::kDefaultHeaderTableSize;
 
   // --- ours alone ---
 
@@ -33,6 +35,9 @@ struct Options {
   uint32_t max_window = 8 * 1024 * 1024;
   // Bytes that all streams together may have received and not consumed; beyond it the connection's window is not renewed.
   size_t parked_budget = 4 * 1024 * 1024;
+  // Bytes of header lists, likewise counted, over all requests that are not yet released: handlers may keep them. Beyond it new requests are
+  // refused. A thousand calls may have 2 KiB of fields each.
+  size_t header_budget = 2 * 1024 * 1024;
   // Bytes written and not yet taken by the socket. Streams wait beyond it; control frames may pass it up to four times, then reading stops.
   size_t output_budget = 128 * 1024;
   // Bytes of responses that wait for the peer's windows; beyond it new requests are refused.
@@ -51,6 +56,13 @@ struct Options {
   // servers of gRPC's may refuse who asks more often than every five minutes.
   std::chrono::milliseconds keepalive_time{0};
   std::chrono::milliseconds keepalive_timeout{20000};
+  // How often a client may ask us by PING while it has no stream open; more often costs it the connection: ENHANCE_YOUR_CALM "too_many_pings". 0: as
+  // it likes. It is what gRPC servers ask for, so that whoever talks to gRPC keeps to it. A client that asks every 30 s loses only a connection that
+  // it does not use, which idle_timeout would end all the same. With a stream open a ping every 5 s is free, and one after each head or
+  // DATA that we send (see AbuseGuard::OnPing). Server only: a client asks its server for work, and may be asked in return.
+  std::chrono::milliseconds min_ping_interval{300000};
+  // Early pings that are let pass: peers measure round trips when they connect, and clocks differ.
+  int max_ping_strikes = 2;
   // A peer that takes nothing from a full socket for this long is cut off.
   std::chrono::milliseconds write_timeout{30000};
   // A response whose handler has ended, and of which the peer's windows let nothing go out for this long (at least half of it), is reset.

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "transport/base/check.h"
+#include "transport/base/limit_counts.h"
 #include "transport/base/log.h"
 #include "transport/base/strings.h"
 #include "transport/frame/error.h"
@@ -25,6 +26,7 @@ frame::Framer::Options FramerOptions(Role role, const Options& options) {
   out.max_frame_size = options.max_frame_size;
   out.max_header_list_size = options.max_header_list_size;
   out.max_header_fields = options.max_header_fields;
+  out.header_table_size = options.header_table_size;
   out.expect_preface = role == Role::kServer;
   return out;
 }
@@ -89,8 +91,9 @@ Task<void> Session::Run([[maybe_unused]] std::shared_ptr<Session> self) {
   while (!closed_) {
     if (output_.size() > 4 * options_.output_budget) {
       // The peer makes us answer and does not read the answers: it is not read either.
+      base::CountLimit("output_stalled");
       framer_.Park();
-      co_await reading_resumed_.Wait(asio::use_awaitable);
+      co_await reading_resumed_.Wait();
       continue;
     }
     const std::span<uint8_t> space = framer_.Space();
@@ -127,12 +130,13 @@ Task<void> Session::Run([[maybe_unused]] std::shared_ptr<Session> self) {
       break;
     }
     framer_.Park();
-    auto [error] = co_await io::Wait(*stream_, io::Direction::kRead, kTuple);
+    std::error_code error;
+    co_await io::Wait(*stream_, io::Direction::kRead, error);
     if (error && !closed_) Close(absl::CancelledError("the event loop is shutting down"));
   }
   co_await Linger();
   // A connection lasts as long as its handlers: who waits for its end has then seen theirs.
-  if (!all_.empty()) co_await all_released_.Wait(asio::use_awaitable);
+  if (!all_.empty()) co_await all_released_.Wait();
 }
 
 // After a GOAWAY the peer's last bytes must be taken from the socket, or closing it would destroy the GOAWAY in flight.
@@ -156,12 +160,14 @@ Task<void> Session::Linger() {
     if (result.kind == io::IoResult::Kind::kBytes) {
       left -= std::min(left, result.bytes);
     } else if (result.kind == io::IoResult::Kind::kWouldBlock) {
-      auto [error] = co_await io::Wait(*stream_, io::Direction::kRead, kTuple);
+      std::error_code error;
+      co_await io::Wait(*stream_, io::Direction::kRead, error);
       if (error) break;
     } else {
       break;
     }
   }
+  if (timed_out || left == 0) base::CountLimit("linger");
   stream_->Close();
 }
 
@@ -170,6 +176,7 @@ void Session::OnTimeout() {
     Close(frame::ConnectionError(frame::ErrorCode::kSettingsTimeout, "settings_timeout",
                                  StrCat("no SETTINGS within ", options_.handshake_timeout.count(), " ms")));
   } else if (write_blocked_) {
+    base::CountLimit("write_timeout");
     Close(absl::UnavailableError(StrCat("the peer took no bytes for ", options_.write_timeout.count(), " ms")));
     stream_->Close();
   }
@@ -185,6 +192,7 @@ void Session::ResetStalled() {
     all_.PushBack(&stream);
     if (!stream.released_ || stream.state_ == StreamState::kClosed) continue;
     if (std::exchange(stream.stalled_, true)) {
+      base::CountLimit("stalled_response");
       SendRstStream(stream.id_, frame::ErrorCode::kCancel);
       FailStream(stream, absl::UnavailableError("stalled"), false);
     } else {
@@ -206,8 +214,10 @@ std::chrono::milliseconds Session::watch_period() const {
 
 void Session::Watch() {
   const std::shared_ptr<Session> self = shared_from_this();
+  if (draining_ && role_ == Role::kServer && goaway_last_ == frame::kMaxStreamId) EndDrain();
   const bool asks = options_.keepalive_time.count() > 0 && (role_ == Role::kServer || stream_count_ > 0);
   if (asks && !heard_ && pinged_) {
+    base::CountLimit("keepalive_timeout");
     return Close(absl::UnavailableError(StrCat("no answer to a PING within ", options_.keepalive_timeout.count(), " ms")));
   }
   pinged_ = asks && !heard_;
@@ -215,10 +225,13 @@ void Session::Watch() {
   if (pinged_) {
     frame::AppendPing(output_, kKeepalivePing, false);
     ScheduleFlush();
-  } else if (role_ == Role::kServer && IsIdleForLong()) {
-    return Drain();
+  } else if (role_ == Role::kServer && !draining_ && IsIdleForLong()) {
+    base::CountLimit("idle_timeout");
+    Drain();
   }
-  watch_timer_.Start(watch_timer_.when() + (pinged_ ? options_.keepalive_timeout : watch_period()));
+  const bool asked = pinged_ || (draining_ && goaway_last_ == frame::kMaxStreamId);  // by a PING
+  const auto next = asked ? options_.keepalive_timeout : watch_period();
+  if (next.count() > 0) watch_timer_.Start(watch_timer_.when() + next);
 }
 
 bool Session::IsIdleForLong() {
@@ -285,6 +298,7 @@ void Session::Forget(Stream& stream) {
   all_.Remove(&stream);
   if (stream.id_ != 0) streams_.erase(stream.id_);
   --stream_count_;
+  header_bytes_ -= stream.head_bytes_;
   delete &stream;
   if (!all_.empty()) return;
   if (draining_ && !closed_) ScheduleFlush();  // closes
@@ -316,6 +330,13 @@ void Session::Drain() {
   }
 }
 
+// The peer knows of the first GOAWAY, or had the time to: a server's second one.
+void Session::EndDrain() {
+  goaway_last_ = last_peer_id_;
+  SendGoAway(goaway_last_, frame::ErrorCode::kNoError, "draining");
+  ScheduleFlush();
+}
+
 void Session::Close(const absl::Status& why) {
   if (closed_) return;
   const std::shared_ptr<Session> self = shared_from_this();
@@ -325,6 +346,7 @@ void Session::Close(const absl::Status& why) {
   header_block_timer_.Cancel();
   watch_timer_.Cancel();
   const std::optional<frame::WireError> wire = frame::GetWireError(why);
+  if (wire) base::CountLimit(wire->token);
   if (base::DebugEnabled(base::Topic::kConnections)) {
     base::LogLine(StrCat(*peer_, role_ == Role::kClient ? " client" : " server", " closed: ", ToStd(why.message())));
   }
@@ -355,6 +377,7 @@ std::string Session::Describe() const {
     out += StrCat("\n  stream ", s->id_, " ", StateName(s->state_), " send_window=", s->send_window_.available(),
                   " queued=", s->queue_ ? s->queue_->bytes : 0, " unconsumed=", s->unconsumed_,
                   s->released_ ? " released" : "");
+    if (s->priority_ != kUnsignalled) out += StrCat(" urgency=", int{s->priority_.urgency}, s->priority_.incremental ? " incremental" : "");
   }
   return out;
 }

@@ -29,6 +29,7 @@
 #include "transport/http2/abuse_guard.h"
 #include "transport/http2/bandwidth_probe.h"
 #include "transport/http2/options.h"
+#include "transport/http2/priority.h"
 #include "transport/http2/stream.h"
 #include "transport/io/byte_stream.h"
 #include "transport/io/event_loop.h"
@@ -101,6 +102,7 @@ class Session final : public std::enable_shared_from_this<Session> {
   void CloseOnWire(Stream& stream);
   void Forget(Stream& stream);
   void CloseIfDrained();
+  void EndDrain();
   Task<void> Linger();
   Stream* Find(frame::StreamId id);
 
@@ -118,6 +120,8 @@ class Session final : public std::enable_shared_from_this<Session> {
   absl::Status OnPing(const frame::PingFrame& ping);
   absl::Status OnGoAway(const frame::GoAwayFrame& goaway);
   absl::Status OnWindowUpdate(const frame::FrameHeader& header, const frame::WindowUpdateFrame& update);
+  absl::Status OnPriorityUpdate(const frame::PriorityUpdateFrame& update);
+  Priority PriorityOf(frame::StreamId id, std::span<const http::HeaderField> fields);
   absl::Status OnStreamError(const frame::WireError& error, const absl::Status& why);
   void OnPeerEnd(Stream& stream);
   void CreditConnection(uint32_t n);
@@ -136,8 +140,10 @@ class Session final : public std::enable_shared_from_this<Session> {
   void EndOnSend(Stream& stream);
   void Enqueue(Stream& stream, io::SharedBytes bytes, bool end);
   void MakeReady(Stream& stream);
+  void SetPriority(Stream& stream, Priority priority);
   bool SendQueued(Stream& stream);
-  void FillOutput();
+  bool MayTell() const;
+  bool FillOutput();
   void ScheduleFlush();
   void Flush();
   void WaitForSocket();
@@ -160,6 +166,7 @@ class Session final : public std::enable_shared_from_this<Session> {
   bool draining_ = false;     // Drain was called
   bool settings_received_ = false;
   bool settings_acked_ = false;
+  bool peer_no_rfc7540_ = false;  // its SETTINGS_NO_RFC7540_PRIORITIES, which may not change
   std::shared_ptr<Session> self_;  // while streams are not released
   io::Timer timer_;                // handshake, then write stall
   io::Timer stall_timer_;          // while released streams have something to send
@@ -177,6 +184,7 @@ class Session final : public std::enable_shared_from_this<Session> {
   base::IntrusiveList<Stream, &Stream::all_> all_;                         // and those without
   base::IntrusiveList<Stream, &Stream::unopened_> unopened_;
   size_t stream_count_ = 0;    // not yet released
+  size_t header_bytes_ = 0;    // of requests, which their handlers may keep until they release them
   size_t open_count_ = 0;      // client: opened and not yet closed on the wire
   frame::StreamId next_id_;    // client: of the next request
   frame::StreamId last_peer_id_ = 0;  // server: the highest the client has opened
@@ -202,8 +210,9 @@ class Session final : public std::enable_shared_from_this<Session> {
   uint32_t peer_initial_window_ = frame::kDefaultWindow;
   uint32_t peer_max_frame_size_ = frame::kMinMaxFrameSize;
   uint32_t peer_max_streams_ = 100;  // until its SETTINGS tell
-  base::IntrusiveList<Stream, &Stream::ready_> ready_;
-  base::IntrusiveList<Stream, &Stream::waiting_> waiting_;
+  Turns<&Stream::ready_> ready_;
+  Turns<&Stream::waiting_> waiting_;
+  std::unique_ptr<EarlyPriorities> early_priorities_;  // while something was said of streams that are not open yet
   size_t queued_ = 0;  // bytes, over all streams
   bool flush_scheduled_ = false;
   bool flushing_ = false;

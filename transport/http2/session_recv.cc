@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "absl/strings/escaping.h"
+#include "transport/base/limit_counts.h"
 #include "transport/base/log.h"
 #include "transport/base/status_macros.h"
 #include "transport/base/strings.h"
@@ -69,6 +70,8 @@ absl::Status Session::OnFrame(const frame::Frame& frame) {
       return OnGoAway(frame.as<frame::GoAwayFrame>());
     case FrameType::kWindowUpdate:
       return OnWindowUpdate(header, frame.as<frame::WindowUpdateFrame>());
+    case FrameType::kPriorityUpdate:
+      return OnPriorityUpdate(frame.as<frame::PriorityUpdateFrame>());
     case FrameType::kContinuation:
       break;  // never leaves the framer
   }
@@ -93,7 +96,10 @@ bool Session::MayBeInFlight(frame::StreamId id) const {
 void Session::CreditConnection(uint32_t n) {
   if (closed_) return;
   withheld_credit_ += n;
-  if (unconsumed_ > options_.parked_budget) return;
+  if (ABSL_PREDICT_FALSE(unconsumed_ > options_.parked_budget)) {
+    if (n != 0 && withheld_credit_ == n) base::CountLimit("parked_budget");  // the first of what is withheld
+    return;
+  }
   const uint32_t increment = receive_window_.Consume(withheld_credit_);
   withheld_credit_ = 0;
   if (increment != 0) {
@@ -206,7 +212,13 @@ absl::Status Session::OnRequest(const frame::FrameHeader& header, const frame::H
   const frame::StreamId id = header.stream_id;
   last_peer_id_ = id;
   if (id > goaway_last_) return absl::OkStatus();  // RFC 9113 6.8: ignored after our GOAWAY
-  if (stream_count_ >= options_.max_concurrent_streams || queued_ > options_.send_queue_budget) {
+  const size_t head_bytes = headers.fields->list_size();
+  const char* full = nullptr;
+  if (stream_count_ >= options_.max_concurrent_streams) full = "refused_stream";
+  if (header_bytes_ != 0 && header_bytes_ + head_bytes > options_.header_budget) full = "header_budget";
+  if (queued_ > options_.send_queue_budget) full = "send_queue_full";
+  if (ABSL_PREDICT_FALSE(full != nullptr)) {
+    base::CountLimit(full);
     SendRstStream(id, ErrorCode::kRefusedStream);
     return guard_.OnReset(Clock::now());
   }
@@ -224,16 +236,36 @@ absl::Status Session::OnRequest(const frame::FrameHeader& header, const frame::H
   Stream& stream = NewStream(id, nullptr);
   stream.state_ = headers.end_stream ? StreamState::kHalfClosedRemote : StreamState::kOpen;
   stream.head_received_ = true;
+  stream.head_bytes_ = static_cast<uint32_t>(head_bytes);
+  header_bytes_ += head_bytes;
   stream.is_head_request_ = head->method == "HEAD";
   stream.is_connect_ = head->method == "CONNECT";
   stream.body_left_ = *length;
+  stream.priority_ = PriorityOf(id, head->fields);
   if (headers.truncated) {
+    base::CountLimit("header_list_too_large");
     stream.SendHead({.status = 431, .fields = {}}, true);
     stream.Release();
     return absl::OkStatus();
   }
   handler_->OnRequest(stream, *head, headers.end_stream);
   return absl::OkStatus();
+}
+
+// Of a request that opens `id`: its field's, unless a frame came before it (RFC 9218 7).
+Priority Session::PriorityOf(frame::StreamId id, std::span<const http::HeaderField> fields) {
+  if (ABSL_PREDICT_FALSE(early_priorities_ != nullptr)) {
+    const std::optional<Priority> early = early_priorities_->Take(id);
+    if (early_priorities_->size() == 0) early_priorities_.reset();
+    if (early) return *early;
+  }
+  std::string value;
+  for (const http::HeaderField& field : fields) {
+    if (ABSL_PREDICT_TRUE(field.name != "priority")) continue;
+    if (!value.empty()) value += ',';  // RFC 8941 4.2: several lines are one dictionary
+    value += field.value;
+  }
+  return value.empty() ? kUnsignalled : ParsePriority(value).value_or(kUnsignalled);
 }
 
 absl::Status Session::OnResponse(Stream& stream, const frame::HeadersFrame& headers) {
@@ -300,10 +332,12 @@ absl::Status Session::OnRstStream(const frame::FrameHeader& header, const frame:
 absl::Status Session::OnSettings(const frame::SettingsFrame& settings) {
   CULVERT_RETURN_IF_ERROR(guard_.OnControl(Clock::now()));
   if (settings.ack) {
+    if (!settings_acked_) framer_.OnSettingsAcked();
     settings_acked_ = true;
     return absl::OkStatus();
   }
-  if (!settings_received_) {
+  const bool first = !settings_received_;
+  if (first) {
     settings_received_ = true;
     timer_.Cancel();
     if (write_blocked_) timer_.Start(Clock::now() + options_.write_timeout);
@@ -331,6 +365,14 @@ absl::Status Session::OnSettings(const frame::SettingsFrame& settings) {
         if (role_ == Role::kClient && setting.value != 0) {
           return ConnectionError(ErrorCode::kProtocolError, "server_enables_push", "a server sent ENABLE_PUSH other than 0");
         }
+        break;
+      case frame::SettingId::kNoRfc7540Priorities:
+        // RFC 9218 2.1. Nothing else follows from it: priorities of RFC 7540 are ignored anyway.
+        if (!first && peer_no_rfc7540_ != (setting.value != 0)) {
+          return ConnectionError(ErrorCode::kProtocolError, "no_rfc7540_priorities_changed",
+                                 "NO_RFC7540_PRIORITIES changed after the first SETTINGS");
+        }
+        peer_no_rfc7540_ = setting.value != 0;
         break;
       default:
         break;  // advisory, or unknown: ignored (RFC 9113 6.5.2)
@@ -367,8 +409,10 @@ absl::Status Session::AdjustSendWindows(uint32_t initial_window) {
 }
 
 absl::Status Session::OnPing(const frame::PingFrame& ping) {
-  // Not rated: gRPC peers probe with one PING a round trip. A flood is stopped by its unread answers, see Run.
   if (!ping.ack) {
+    if (role_ == Role::kServer) {
+      CULVERT_RETURN_IF_ERROR(guard_.OnPing(Clock::now(), stream_count_ > 0, options_.min_ping_interval, options_.max_ping_strikes));
+    }
     frame::AppendPing(output_, ping.opaque, true);
     ScheduleFlush();
   } else if (ping.opaque == kProbePing) {
@@ -376,9 +420,7 @@ absl::Status Session::OnPing(const frame::PingFrame& ping) {
     // The streams' follow as their bytes are consumed.
     if (const uint32_t increment = receive_window_.GrowTo(probe_.window()); increment != 0) frame::AppendWindowUpdate(output_, 0, increment);
   } else if (draining_ && role_ == Role::kServer && ping.opaque == kDrainPing && goaway_last_ == frame::kMaxStreamId) {
-    goaway_last_ = last_peer_id_;
-    SendGoAway(goaway_last_, ErrorCode::kNoError, "draining");
-    ScheduleFlush();
+    EndDrain();
   }
   return absl::OkStatus();
 }
@@ -431,6 +473,36 @@ absl::Status Session::OnWindowUpdate(const frame::FrameHeader& header, const fra
   return absl::OkStatus();
 }
 
+// RFC 9218 7.1.
+absl::Status Session::OnPriorityUpdate(const frame::PriorityUpdateFrame& update) {
+  CULVERT_RETURN_IF_ERROR(guard_.OnControl(Clock::now()));
+  const frame::StreamId id = update.prioritized_stream_id;
+  if (role_ == Role::kClient) {
+    return ConnectionError(ErrorCode::kProtocolError, "priority_update_from_server", "PRIORITY_UPDATE from a server");
+  }
+  if ((id & 1) == 0) {  // never open, since we do not push
+    return ConnectionError(ErrorCode::kProtocolError, "priority_update_of_push", "PRIORITY_UPDATE of a stream of the server's");
+  }
+  const std::optional<Priority> priority =
+      ParsePriority({reinterpret_cast<const char*>(update.field_value.data()), update.field_value.size()});
+  if (!priority || id > goaway_last_) return absl::OkStatus();
+  if (!IsIdle(id)) {
+    if (Stream* stream = Find(id); stream != nullptr) SetPriority(*stream, *priority);
+    return absl::OkStatus();
+  }
+  if (early_priorities_ == nullptr) early_priorities_ = std::make_unique<EarlyPriorities>();
+  static_cast<void>(early_priorities_->Take(last_peer_id_));  // of requests that were refused
+  early_priorities_->Set(id, *priority);
+  // Those that are still to come count with those that are here, as far as the client can know the limit.
+  size_t streams = early_priorities_->size();
+  for (const Stream* s = all_.front(); s != nullptr; s = s->all_.next) streams += s->state_ != StreamState::kClosed;
+  if (settings_acked_ && streams > options_.max_concurrent_streams) {
+    return ConnectionError(ErrorCode::kProtocolError, "priority_update_idle",
+                           StrCat("PRIORITY_UPDATE of more streams than the ", options_.max_concurrent_streams, " there may be"));
+  }
+  return absl::OkStatus();
+}
+
 // The peer broke a rule of one stream: it is reset, and counts like a reset of the peer's own.
 absl::Status Session::OnStreamError(const frame::WireError& error, const absl::Status& why) {
   const frame::StreamId id = error.stream_id;
@@ -440,6 +512,7 @@ absl::Status Session::OnStreamError(const frame::WireError& error, const absl::S
     if (!opened) return ConnectionError(error.code, error.token, ToStd(why.message()));
     last_peer_id_ = id;
   }
+  base::CountLimit(error.token);
   SendRstStream(id, error.code);
   if (Stream* stream = Find(id); stream != nullptr && stream->state_ != StreamState::kClosed) {
     FailStream(*stream, absl::Status(absl::StatusCode::kInternal, why.message()), false);

@@ -1,7 +1,7 @@
 // What we do to the peer: heads, data and control frames into the output buffer, and the buffer into the socket.
 //
 // A small message goes straight into the output buffer (TrySendInPlace); what finds no window or no room waits in its stream's queue,
-// and the streams that could send take turns, a frame each.
+// and the streams that could send take turns, a frame each, in the order that their priorities give (Turns in stream.h).
 
 #include <algorithm>
 #include <cstring>
@@ -35,6 +35,10 @@ void Session::SendPreface() {
     settings.push_back({frame::SettingId::kEnablePush, 0});
   } else {
     settings.push_back({frame::SettingId::kMaxConcurrentStreams, options_.max_concurrent_streams});
+    settings.push_back({frame::SettingId::kNoRfc7540Priorities, 1});  // RFC 9218 2.1
+  }
+  if (options_.header_table_size != frame::kDefaultHeaderTableSize) {
+    settings.push_back({frame::SettingId::kHeaderTableSize, options_.header_table_size});
   }
   settings.push_back({frame::SettingId::kInitialWindowSize, options_.initial_window});
   if (options_.max_frame_size != frame::kMinMaxFrameSize) settings.push_back({frame::SettingId::kMaxFrameSize, options_.max_frame_size});
@@ -92,10 +96,10 @@ void Session::Flush() {
   flushing_ = true;
   bool again = false;
   for (int writes = 0;;) {
-    if (!closed_) FillOutput();
-    if (output_.empty() || write_blocked_) {
+    const bool overtaken = !closed_ && !FillOutput();
+    if (output_.empty() || write_blocked_ || overtaken) {
       flushing_ = false;
-      if (!NotifyWritable()) break;
+      if (!NotifyWritable() && !overtaken) break;
       flushing_ = true;
       continue;
     }
@@ -137,19 +141,27 @@ void Session::WaitForSocket() {
   });
 }
 
-// Streams with queued data take turns, a frame each, until a window or the budget is spent.
-void Session::FillOutput() {
+// Whether somebody is to be told that there is room: a stream that waits for it, and none that is as urgent has something queued.
+bool Session::MayTell() const {
+  return !closed_ && HasRoom() && send_window_.available() > 0 && waiting_.urgency() < ready_.urgency();
+}
+
+// Streams with queued data take turns, a frame each, until the connection's window or the budget is spent. False when the next turn is that
+// of a more urgent stream, which is to be told first.
+bool Session::FillOutput() {
   OpenPending();
   while (HasRoom()) {
+    if (ABSL_PREDICT_FALSE(MayTell() && !ready_.empty())) return false;
     Stream* stream = ready_.PopFront();
-    if (stream == nullptr) return;
+    if (stream == nullptr) return true;
     const bool blocked_by_connection = send_window_.available() <= 0 && stream->queue_ != nullptr && stream->queue_->bytes > 0;
     if (blocked_by_connection) {
       ready_.PushBack(stream);
-      return;
+      return true;
     }
     if (SendQueued(*stream)) ready_.PushBack(stream);
   }
+  return true;
 }
 
 // One frame of the stream's queue; true when it could send another. The stream may be gone after false.
@@ -208,13 +220,22 @@ void Session::MakeReady(Stream& stream) {
   ScheduleFlush();
 }
 
-// Tells those who were refused room, in the order they asked, until there is none again. False when there was nobody to tell.
+// Where the stream waits, it goes on waiting behind those of its new priority.
+void Session::SetPriority(Stream& stream, Priority priority) {
+  const bool ready = stream.ready_.linked(), waiting = stream.waiting_.linked();
+  ready_.Remove(&stream);
+  waiting_.Remove(&stream);
+  stream.priority_ = priority;
+  if (ready) ready_.PushBack(&stream);
+  if (waiting) waiting_.PushBack(&stream);
+}
+
+// Tells those who were refused room, in their turn, until there is none again. False when there was nobody to tell.
 bool Session::NotifyWritable() {
   bool told = false;
   notifying_ = true;  // what they send is written by Flush, who asked
-  while (!closed_ && HasRoom() && send_window_.available() > 0 && ready_.empty()) {
+  while (MayTell()) {
     Stream* stream = waiting_.PopFront();
-    if (stream == nullptr) break;
     if (!stream->queue_empty()) continue;  // comes back when its queue has gone out
     stream->wants_writable_ = false;
     told = true;
@@ -228,6 +249,7 @@ bool Session::NotifyWritable() {
 
 void Session::SendHeaders(Stream& stream, std::span<const http::HeaderField> fields, bool end) {
   frame::AppendHeaders(output_, encoder_, stream.id_, fields, end, peer_max_frame_size_);
+  guard_.OnHeadSent();
   ScheduleFlush();
 }
 
@@ -372,7 +394,7 @@ bool Stream::writable() const {
 bool Stream::MaySendNow(size_t n) const {
   const auto size = static_cast<int64_t>(n);
   return queue_empty() && opening_ == nullptr && n <= session_.peer_max_frame_size_ && send_window_.available() >= size &&
-         session_.send_window_.available() >= size && session_.HasRoom() && session_.ready_.empty();
+         session_.send_window_.available() >= size && session_.HasRoom() && priority_.urgency < session_.ready_.urgency();
 }
 
 uint8_t* Stream::TrySendInPlace(size_t n, bool end) {

@@ -13,9 +13,11 @@
 // The functions say what the state becomes; kClosed in answer to an event that is not allowed there would be wrong, so ask
 // CanSend and CanReceive first.
 
+#include <cstdint>
+
 namespace culvert::http2 {
 
-enum class StreamState { kIdle, kOpen, kHalfClosedLocal, kHalfClosedRemote, kClosed };
+enum class StreamState : uint8_t { kIdle, kOpen, kHalfClosedLocal, kHalfClosedRemote, kClosed };
 
 constexpr bool CanSend(StreamState s) { return s == StreamState::kOpen || s == StreamState::kHalfClosedRemote; }
 constexpr bool CanReceive(StreamState s) { return s == StreamState::kOpen || s == StreamState::kHalfClosedLocal; }

@@ -23,7 +23,7 @@ std::string Names(const List& list) {
     forward += i->name;
     last = i;
   }
-  for (const Item* i = last; i != nullptr; i = i->hook.previous) backward.insert(backward.begin(), i->name);
+  for (const Item* i = last; i != nullptr; i = i->hook.previous == i ? nullptr : i->hook.previous) backward.insert(backward.begin(), i->name);
   EXPECT_EQ(forward, backward);
   return forward;
 }
@@ -57,7 +57,7 @@ TEST_F(IntrusiveListTest, AMemberLeavesFromAnyPlace) {
     PushAll();
     list_.Remove(item);
     EXPECT_EQ(Names(list_), left);
-    EXPECT_FALSE(item->hook.linked);
+    EXPECT_FALSE(item->hook.linked());
     list_.PushBack(item);  // and may come back, at the end
     EXPECT_EQ(Names(list_), std::string(left) + item->name);
     while (list_.PopFront() != nullptr) {

@@ -21,6 +21,7 @@
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "tests/support/memory_stream/memory_stream.h"
+#include "tests/transport/base/limits_hit.h"
 #include "transport/http/exchange.h"
 #include "transport/http1/connection.h"
 #include "transport/io/event_loop.h"
@@ -210,6 +211,7 @@ class ConnectionTest : public testing::Test, public http::Handler {
 
   std::shared_ptr<Connection> connection() { return weak_.lock(); }
 
+  const testing_support::LimitsHit limits_;  // since the test began
   asio::io_context context_{1};
   EventLoop& loop_ = EventLoop::Of(context_);
   io::Timer::Clock::time_point now_ = io::Timer::Clock::now();

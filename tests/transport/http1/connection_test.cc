@@ -323,6 +323,7 @@ TEST_F(ConnectionTest, LingersForAPeerThatNeverClosesButNotForever) {
   EXPECT_FALSE(connection()->holds_blocks());
   PassTime(milliseconds(1100));
   EXPECT_TRUE(run_ended_);
+  EXPECT_EQ(limits_.Text(), "http1_linger=1");
 }
 
 TEST_F(ConnectionTest, LingersForABoundedNumberOfBytes) {
@@ -330,6 +331,7 @@ TEST_F(ConnectionTest, LingersForABoundedNumberOfBytes) {
   Exchange("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
   EXPECT_FALSE(Send(std::string(2000000, 'x')));
   EXPECT_TRUE(run_ended_);
+  EXPECT_EQ(limits_.Text(), "http1_linger=1");
 }
 
 TEST_F(ConnectionTest, AClientThatEndsItsSideStillGetsTheResponse) {
@@ -359,6 +361,7 @@ TEST_F(ConnectionTest, AClientThatEndedItsSideIsGivenUpAfterAWhile) {
   EXPECT_EQ(requests_.at(0)->closed->message(),
             "the peer ended its side, and nothing of the response went out for 60000 ms");
   EXPECT_TRUE(run_ended_);
+  EXPECT_EQ(limits_.Text(), "http1_half_close_timeout=1");
 }
 
 TEST_F(ConnectionTest, AClientThatEndedItsSideIsWaitedForWhileItIsAnswered) {
@@ -384,6 +387,7 @@ TEST_F(ConnectionTest, ACleanCloseBetweenRequestsIsQuiet) {
   Pump();
   EXPECT_EQ(Receive(), "<end>");
   EXPECT_TRUE(run_ended_);
+  EXPECT_EQ(limits_.Text(), "");
 }
 
 TEST_F(ConnectionTest, ACloseInTheMiddleOfAHeadIsABadRequest) {
@@ -421,6 +425,7 @@ TEST_F(ConnectionTest, AnswersErrorsAndCloses) {
     Pump();
     EXPECT_TRUE(run_ended_);
   }
+  EXPECT_EQ(limits_.Text(), "http1_bad_request=6 http1_headers_too_large=1 http1_uri_too_long=1");
 }
 
 TEST_F(ConnectionTest, AMalformedBodyIsABadRequest) {
@@ -435,6 +440,7 @@ TEST_F(ConnectionTest, AMalformedBodyIsABadRequest) {
   Echo(*requests_.at(0));
   Pump();
   EXPECT_EQ(Receive(), "<end>");
+  EXPECT_EQ(limits_.Text(), "http1_bad_request=1");
 }
 
 TEST_F(ConnectionTest, AConnectionLostInABodyIsUnavailable) {
@@ -717,6 +723,19 @@ TEST_F(ConnectionTest, AnEndlessUnwantedBodyClosesTheConnection) {
   EXPECT_EQ(Receive(), "<end>");
 }
 
+TEST_F(ConnectionTest, AnUnwantedBodyThatDoesNotComeIsNotWaitedForLong) {
+  on_request_ = [](Received& r) {
+    r.exchange.SendHead({413, {}}, true);
+    r.Release();
+  };
+  Start();
+  Send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n");
+  Receive();
+  PassTime(seconds(11));
+  EXPECT_EQ(Receive(), "<end>");
+  EXPECT_EQ(limits_.Count("http1_body_timeout"), 1u);
+}
+
 TEST_F(ConnectionTest, ABodyIsStillReceivedAfterTheResponse) {
   on_request_ = [](Received& r) { r.exchange.SendHead({200, {}}, true); };
   Start();
@@ -736,6 +755,7 @@ TEST_F(ConnectionTest, ASlowHeadIsCutOff) {
   Send("st: a\r\nX:");
   PassTime(seconds(2));
   EXPECT_TRUE(Receive().starts_with("HTTP/1.1 408 "));
+  EXPECT_EQ(limits_.Count("http1_header_timeout"), 1u);
 }
 
 TEST_F(ConnectionTest, ASecondSlowHeadToo) {
@@ -753,6 +773,7 @@ TEST_F(ConnectionTest, ANewConnectionThatSaysNothingIsClosedWithoutAWord) {
   EXPECT_EQ(Receive(), "");
   PassTime(seconds(2));
   EXPECT_EQ(Receive(), "<end>");
+  EXPECT_EQ(limits_.Count("http1_header_timeout"), 1u);
 }
 
 TEST_F(ConnectionTest, AnIdleConnectionIsClosedWithoutAWord) {
@@ -762,6 +783,7 @@ TEST_F(ConnectionTest, AnIdleConnectionIsClosedWithoutAWord) {
   EXPECT_EQ(Receive(), "");
   PassTime(seconds(2));
   EXPECT_EQ(Receive(), "<end>");
+  EXPECT_EQ(limits_.Count("idle_timeout"), 1u);
 }
 
 TEST_F(ConnectionTest, AResponseThatIsStillGoingOutIsNoIdleTime) {
@@ -795,6 +817,7 @@ TEST_F(ConnectionTest, ABodyThatDoesNotComeIsCutOff) {
   EXPECT_TRUE(response.ends_with("\nno more of the request body within 30000 ms\n<end>")) << response;
   ASSERT_TRUE(requests_.at(0)->closed);
   EXPECT_EQ(*requests_.at(0)->closed, absl::UnavailableError("no more of the request body within 30000 ms"));
+  EXPECT_EQ(limits_.Count("http1_body_timeout"), 1u);
 }
 
 TEST_F(ConnectionTest, ABodyThatDoesNotComeAfterAHeadHasGoneOutBreaksTheResponse) {
@@ -863,6 +886,7 @@ TEST_F(ConnectionTest, APeerThatStopsReadingIsCutOff) {
   ASSERT_TRUE(requests_.at(0)->closed);
   EXPECT_EQ(requests_.at(0)->closed->code(), absl::StatusCode::kUnavailable);
   EXPECT_FALSE(connection()->holds_blocks());  // nothing of the response stays in memory
+  EXPECT_EQ(limits_.Text(), "http1_write_timeout=1");
 }
 
 // --- draining ---

@@ -96,6 +96,64 @@ TEST(AbuseGuardTest, UsefulDataIsNotSavedUp) {
   EXPECT_EQ(Count(1000000, [&] { return guard.OnEmptyData().ok(); }), 100);
 }
 
+constexpr milliseconds kFiveMinutes{300000};
+
+TEST(AbuseGuardTest, RefusesTheThirdEarlyPing) {
+  AbuseGuard guard;
+  const auto ping = [&](seconds at) { return guard.OnPing(kStart + at, false, kFiveMinutes, 2); };
+  EXPECT_TRUE(ping(seconds(0)).ok());
+  EXPECT_TRUE(ping(seconds(1)).ok());
+  EXPECT_TRUE(ping(seconds(299)).ok());
+  EXPECT_TRUE(ping(seconds(300)).ok());  // five minutes after the one that was not early
+  ExpectCalm(ping(seconds(599)), "too_many_pings");
+  EXPECT_EQ(ping(seconds(599)).message(), "too_many_pings");  // as gRPC clients compare it
+}
+
+// Whatever the clock says: a steady clock may begin at zero with the machine.
+TEST(AbuseGuardTest, TheFirstPingIsNeverEarly) {
+  AbuseGuard guard;
+  EXPECT_TRUE(guard.OnPing(AbuseGuard::Clock::time_point(), false, kFiveMinutes, 0).ok());
+  ExpectCalm(guard.OnPing(AbuseGuard::Clock::time_point(), false, kFiveMinutes, 0), "too_many_pings");
+}
+
+TEST(AbuseGuardTest, LetsAPingEveryFiveMinutesThroughForEver) {
+  AbuseGuard guard;
+  for (int i = 0; i < 10000; ++i) ASSERT_TRUE(guard.OnPing(kStart + i * kFiveMinutes, false, kFiveMinutes, 2).ok()) << i;
+}
+
+TEST(AbuseGuardTest, WhileStreamsAreOpenAPingEveryTenSecondsIsLetThroughForEver) {
+  AbuseGuard guard;
+  for (int i = 0; i < 10000; ++i) {
+    // The shortest that gRPC clients can be set to; jitter brings one up to four seconds late.
+    const auto at = kStart + i * seconds(10) + seconds(i % 2 == 0 ? 4 : 0);
+    ASSERT_TRUE(guard.OnPing(at, true, kFiveMinutes, 2).ok()) << i;
+  }
+  EXPECT_EQ(Count(1000, [&] { return guard.OnPing(kStart + seconds(100000), true, kFiveMinutes, 2).ok(); }), 3);
+}
+
+TEST(AbuseGuardTest, OpenStreamsMakeNoIntervalLonger) {
+  AbuseGuard guard;
+  for (int i = 0; i < 100; ++i) ASSERT_TRUE(guard.OnPing(kStart + i * seconds(1), true, seconds(1), 2).ok()) << i;
+}
+
+TEST(AbuseGuardTest, WhatWeSendForgivesPings) {
+  AbuseGuard guard;
+  for (int i = 0; i < 1000; ++i) {
+    if (i % 2 == 0) {
+      guard.OnDataSent(1);
+    } else {
+      guard.OnHeadSent();
+    }
+    for (int n = 0; n < 3; ++n) ASSERT_TRUE(guard.OnPing(kStart, false, kFiveMinutes, 2).ok()) << i;
+  }
+  ExpectCalm(guard.OnPing(kStart, false, kFiveMinutes, 2), "too_many_pings");
+}
+
+TEST(AbuseGuardTest, WithoutAnIntervalPingsAreFree) {
+  AbuseGuard guard;
+  for (int i = 0; i < 100000; ++i) ASSERT_TRUE(guard.OnPing(kStart, false, milliseconds(0), 2).ok());
+}
+
 TEST(AbuseGuardTest, OneBudgetDoesNotSpendAnother) {
   AbuseGuard guard;
   while (guard.OnReset(kStart).ok()) {

@@ -497,6 +497,17 @@ TEST_F(ClientTest, TheOwnerClosesTheSessionWhenItBecomesUnusable) {
   EXPECT_EQ(call.log, "closed UNAVAILABLE: enough\n");
 }
 
+// A client that asks for work may be asked in return.
+TEST_F(ClientTest, AServerMayPingAsItLikes) {
+  Connect();
+  std::string pongs;
+  for (int i = 0; i < 1000; ++i) {
+    peer_.Ping("12345678");
+    pongs += "PING ACK 3132333435363738\n";
+  }
+  EXPECT_EQ(Exchange(peer_), pongs);
+}
+
 // --- a peer that does not read ---
 
 TEST_F(ClientTest, RequestsBlockedBeforeTheSettingsCameAreTimedAfterwards) {

@@ -21,6 +21,7 @@
 #include "tests/support/frame_script/frame_script.h"
 #include "tests/support/frame_script/recording.h"
 #include "tests/support/memory_stream/memory_stream.h"
+#include "tests/transport/base/limits_hit.h"
 #include "transport/http2/session.h"
 #include "transport/io/event_loop.h"
 
@@ -42,7 +43,7 @@ inline const Fields kStatus200 = {{":status", "200"}};
 // What a transcript says of a peer that has nothing more to say, and of one that hung up.
 inline constexpr std::string_view kEnd = "<end>\n";
 
-class SessionTest : public testing::Test {
+class SessionTest : public ::testing::Test {
  protected:
   ~SessionTest() override {
     OnLoop([this] {
@@ -189,6 +190,7 @@ class SessionTest : public testing::Test {
   std::shared_ptr<Session> session() { return weak_.lock(); }
   bool closed() { return weak_.expired() || session()->closed(); }
 
+  const testing_support::LimitsHit limits_;  // since the test began
   asio::io_context context_{1};
   EventLoop& loop_ = EventLoop::Of(context_);
   io::Timer::Clock::time_point now_ = io::Timer::Clock::now();

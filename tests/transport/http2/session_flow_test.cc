@@ -354,6 +354,7 @@ TEST_F(FlowTest, BeyondTheParkedBudgetTheConnectionsCreditIsWithheldUntilSomeIsC
   EXPECT_EQ(Receive(), "");  // 29152 are parked
   Consume(upload, 9152);
   EXPECT_EQ(Receive(), "WINDOW_UPDATE increment=49152\n");
+  EXPECT_EQ(limits_.Text(), "parked_budget=1");
 }
 
 TEST_F(FlowTest, AReleasedStreamGivesItsParkedBytesBack) {

@@ -32,7 +32,7 @@ class ServerTest : public SessionTest {
 TEST_F(ServerTest, SpeaksFirstWithItsSettingsAndWindow) {
   Start(Role::kServer);
   EXPECT_EQ(Receive(),
-            "SETTINGS MAX_CONCURRENT_STREAMS=1000 INITIAL_WINDOW_SIZE=262144 MAX_HEADER_LIST_SIZE=65536\n"
+            "SETTINGS MAX_CONCURRENT_STREAMS=1000 NO_RFC7540_PRIORITIES=1 INITIAL_WINDOW_SIZE=262144 MAX_HEADER_LIST_SIZE=65536\n"
             "WINDOW_UPDATE increment=983041\n");
   EXPECT_EQ(Exchange(peer_.ClientPreface().Settings({})), "SETTINGS ACK\n");
   EXPECT_EQ(Exchange(peer_.SettingsAck()), "");
@@ -43,10 +43,27 @@ TEST_F(ServerTest, AdvertisesItsOptions) {
                         .initial_window = 1000,
                         .max_frame_size = 20000,
                         .max_header_list_size = 500,
+                        .header_table_size = 100,
                         .connection_window = 65535});
   EXPECT_EQ(Receive(),
-            "SETTINGS MAX_CONCURRENT_STREAMS=3 INITIAL_WINDOW_SIZE=1000 MAX_FRAME_SIZE=20000 "
+            "SETTINGS MAX_CONCURRENT_STREAMS=3 NO_RFC7540_PRIORITIES=1 HEADER_TABLE_SIZE=100 INITIAL_WINDOW_SIZE=1000 MAX_FRAME_SIZE=20000 "
             "MAX_HEADER_LIST_SIZE=500\n");
+}
+
+// RFC 7541 4.2: whoever acknowledges a smaller table says so at the head of its next block. Until then it may use the default one.
+TEST_F(ServerTest, ASmallerHeaderTableHoldsFromItsAcknowledgementOn) {
+  constexpr uint8_t kWhole = frame::flags::kEndHeaders | frame::flags::kEndStream;
+  const std::string get = "\x82\x86\x84\x01\x01" "a";  // :method GET, :scheme http, :path /, :authority a
+  Start(Role::kServer, {.header_table_size = 0});
+  Receive();
+  AnswerAll();
+  const std::string adds = get + "\x40\x01x\x01y", refers = get + "\xbe";
+  EXPECT_TRUE(Send(peer_.ClientPreface().Settings({}).Raw(FrameType::kHeaders, kWhole, 1, adds).Raw(FrameType::kHeaders, kWhole, 3, refers)));
+  EXPECT_EQ(handler_.requests.size(), 2u);
+  EXPECT_TRUE(Send(peer_.SettingsAck().Raw(FrameType::kHeaders, kWhole, 5, "\x20" + get)));
+  EXPECT_EQ(handler_.requests.size(), 3u);
+  Receive();
+  EXPECT_NE(Exchange(peer_.Raw(FrameType::kHeaders, kWhole, 7, refers)).find("GOAWAY last=5 COMPRESSION_ERROR"), std::string::npos);
 }
 
 TEST_F(ServerTest, RefusesAnythingButThePreface) {
@@ -83,6 +100,7 @@ TEST_F(ServerTest, APeerWithoutSettingsIsCutOff) {
   EXPECT_EQ(Receive(), "");
   PassTime(milliseconds(200));
   EXPECT_EQ(Receive(), "GOAWAY last=0 SETTINGS_TIMEOUT debug=no SETTINGS within 10000 ms\n<end>\n");
+  EXPECT_EQ(limits_.Text(), "settings_timeout=1");
 }
 
 TEST_F(ServerTest, AnIdleConnectionIsDrained) {
@@ -91,6 +109,18 @@ TEST_F(ServerTest, AnIdleConnectionIsDrained) {
   EXPECT_EQ(Exchange(peer_.Ping("12345678")), "PING ACK 3132333435363738\n") << "which does not count as use";
   PassTime(seconds(30));
   EXPECT_EQ(Receive(), "GOAWAY last=2147483647 NO_ERROR debug=draining\nPING 647261696e696e67\n");
+  EXPECT_EQ(limits_.Text(), "idle_timeout=1");
+}
+
+TEST_F(ServerTest, AnIdlePeerThatAnswersNothingIsClosedAllTheSame) {
+  Connect({.idle_timeout = seconds(60), .keepalive_timeout = seconds(20)});
+  PassTime(seconds(31));
+  PassTime(seconds(30));
+  EXPECT_EQ(Receive(), "GOAWAY last=2147483647 NO_ERROR debug=draining\nPING 647261696e696e67\n");
+  PassTime(seconds(19));
+  EXPECT_EQ(Receive(), "");
+  PassTime(seconds(2));
+  EXPECT_EQ(Receive(), "GOAWAY last=0 NO_ERROR debug=draining\nGOAWAY last=0 NO_ERROR\n<end>\n");
 }
 
 TEST_F(ServerTest, AStreamKeepsItsConnection) {
@@ -121,6 +151,7 @@ TEST_F(ServerTest, AHeaderBlockMustEndInTime) {
   EXPECT_EQ(Receive(), "");
   PassTime(seconds(2));
   EXPECT_EQ(Receive(), "GOAWAY last=0 ENHANCE_YOUR_CALM debug=a header block is not ended in time\n<end>\n");
+  EXPECT_EQ(limits_.Text(), "slow_header_block=1");
 }
 
 TEST_F(ServerTest, ASilentPeerIsAskedAndThenCutOff) {
@@ -135,6 +166,7 @@ TEST_F(ServerTest, ASilentPeerIsAskedAndThenCutOff) {
   EXPECT_EQ(Receive(), "PING 7374696c6c207570\n");
   PassTime(seconds(21));
   EXPECT_EQ(Receive(), "GOAWAY last=0 NO_ERROR\n<end>\n");
+  EXPECT_EQ(limits_.Text(), "keepalive_timeout=1");
 }
 
 TEST_F(ServerTest, AcknowledgesEverySettings) {
@@ -300,6 +332,7 @@ TEST_F(ServerTest, AHeaderListThatIsTooLargeIsAnsweredWith431) {
   EXPECT_EQ(Exchange(peer_.Headers(5, kGet, kEndStream)),
             "HEADERS stream=5 END_STREAM END_HEADERS :status=200\n");
   EXPECT_EQ(session()->stream_count(), 0u);
+  EXPECT_EQ(limits_.Text(), "header_list_too_large=2");
 }
 
 TEST_F(ServerTest, ALongHeadComesInContinuations) {
@@ -327,6 +360,7 @@ TEST_F(ServerTest, AContinuationFloodIsCutOff) {
   EXPECT_EQ(
       Exchange(peer_),
       "GOAWAY last=0 ENHANCE_YOUR_CALM debug=more than 8 CONTINUATION frames in one header block\n<end>\n");
+  EXPECT_EQ(limits_.Text(), "continuation_flood=1");
 }
 
 TEST_F(ServerTest, ABrokenHeaderBlockEndsTheConnection) {
@@ -452,6 +486,7 @@ TEST_F(ServerTest, RefusesStreamsBeyondItsLimit) {
   EXPECT_EQ(Exchange(peer_.Headers(1, kGet, kEndStream).Headers(3, kPost).Headers(5, kPost).Data(5, "x")),
             "RST_STREAM stream=5 REFUSED_STREAM\n");
   EXPECT_EQ(handler_.requests.size(), 2u);
+  EXPECT_EQ(limits_.Text(), "refused_stream=1");
 }
 
 TEST_F(ServerTest, AStreamCountsUntilItsHandlerHasReleasedIt) {
@@ -599,6 +634,54 @@ TEST_F(ServerTest, AnswersPings) {
             "PING ACK 6162636465666768\nPING ACK 696a6b6c6d6e6f70\n");
 }
 
+constexpr std::string_view kPing = "12345678";
+const std::string kPong = "PING ACK 3132333435363738\n";
+const std::string kTooManyPings = "ENHANCE_YOUR_CALM debug=too_many_pings\n<end>\n";
+
+TEST_F(ServerTest, APingFloodIsCutOff) {
+  Connect();
+  for (int i = 0; i < 100; ++i) peer_.Ping(kPing);
+  EXPECT_EQ(Exchange(peer_), kPong + kPong + kPong + "GOAWAY last=0 " + kTooManyPings);
+  EXPECT_EQ(limits_.Text(), "too_many_pings=1");
+}
+
+TEST_F(ServerTest, AnOpenStreamIsNoLeaveToFlood) {
+  Connect();
+  EXPECT_TRUE(Send(peer_.Headers(1, kPost)));
+  for (int i = 0; i < 100; ++i) peer_.Ping(kPing);
+  EXPECT_EQ(Exchange(peer_), kPong + kPong + kPong + "GOAWAY last=1 " + kTooManyPings);
+  EXPECT_EQ(request(0).log, "POST /\nclosed INTERNAL: too_many_pings\n");
+}
+
+TEST_F(ServerTest, StrikesAreAnOption) {
+  Connect({.max_ping_strikes = 0});
+  EXPECT_EQ(Exchange(peer_.Ping(kPing).Ping(kPing)), kPong + "GOAWAY last=0 " + kTooManyPings);
+}
+
+// As peers do that measure their path.
+TEST_F(ServerTest, APingForEachHeadAndDataThatWeSendIsNoFlood) {
+  Connect();
+  EXPECT_TRUE(Send(peer_.Headers(1, kPost)));
+  SendHead(request(0));
+  Receive();
+  for (int i = 0; i < 1000; ++i) {
+    SendData(request(0), "x");
+    ASSERT_EQ(Exchange(peer_.Ping(kPing)), "DATA stream=1 len=1 data=x\n" + kPong) << i;
+  }
+  AnswerAll();
+  for (frame::StreamId i = 0; i < 1000; ++i) {
+    ASSERT_EQ(Exchange(peer_.Headers(2 * i + 3, kGet, kEndStream).Ping(kPing)),
+              "HEADERS stream=" + std::to_string(2 * i + 3) + " END_STREAM END_HEADERS :status=200\n" + kPong);
+  }
+  EXPECT_EQ(limits_.Text(), "");
+}
+
+TEST_F(ServerTest, AcknowledgementsAreNoPings) {
+  Connect();
+  for (int i = 0; i < 100; ++i) peer_.Ping(kPing, true);
+  EXPECT_EQ(Exchange(peer_.Ping(kPing)), kPong);
+}
+
 // --- the end of a connection ---
 
 TEST_F(ServerTest, CloseTellsEachReceiverOnce) {
@@ -662,12 +745,14 @@ TEST_F(ServerTest, LingersForAPeerThatHasNotHeardTheGoAwayYet) {
   EXPECT_EQ(Receive(), "GOAWAY last=0 NO_ERROR\n<end>\n");
   PassTime(milliseconds(1100));
   EXPECT_TRUE(run_ended_);
+  EXPECT_EQ(limits_.Text(), "linger=1");
 }
 
 // --- a peer that does not read ---
 
-TEST_F(ServerTest, APingFloodWithoutReadingIsReadNoFurther) {
-  Connect({.output_budget = 1000}, {}, {.capacity = 2000});
+// Of frames that may come as often as the peer likes: here, of pings.
+TEST_F(ServerTest, WhoMakesUsAnswerAndReadsNothingIsReadNoFurther) {
+  Connect({.output_budget = 1000, .min_ping_interval = seconds(0)}, {}, {.capacity = 2000});
   std::string pings;
   for (int i = 0; i < 20000; ++i) pings += FrameScript().Ping("12345678").Bytes();
   EXPECT_FALSE(SendBytes(pings));
@@ -676,6 +761,7 @@ TEST_F(ServerTest, APingFloodWithoutReadingIsReadNoFurther) {
   const size_t output = std::stoul(described.substr(described.find("output=") + 7));
   EXPECT_GT(output, 4000u);
   EXPECT_LE(output, 6000u);
+  EXPECT_EQ(limits_.Text(), "output_stalled=1");
   bytes_heard_ = 0;
   const std::string answers = Receive();
   EXPECT_EQ(answers.substr(0, 27), "PING ACK 3132333435363738\nP");
@@ -687,7 +773,7 @@ TEST_F(ServerTest, APingFloodWithoutReadingIsReadNoFurther) {
 }
 
 TEST_F(ServerTest, ReadingGoesOnOnceTheAnswersAreRead) {
-  Connect({.output_budget = 1000}, {}, {.capacity = 2000});
+  Connect({.output_budget = 1000, .min_ping_interval = seconds(0)}, {}, {.capacity = 2000});
   std::string pings;
   for (int i = 0; i < 2000; ++i) pings += FrameScript().Ping("12345678").Bytes();
   size_t answers = 0;
@@ -719,6 +805,7 @@ TEST_F(ServerTest, APeerThatTakesNothingIsCutOff) {
   EXPECT_EQ(request(0).log, "GET / end\nclosed UNAVAILABLE: the peer took no bytes for 30000 ms\n");
   // What the pipe held, and no more.
   EXPECT_EQ(Receive(), "HEADERS stream=1 END_HEADERS :status=200\n<end>\n");
+  EXPECT_EQ(limits_.Text(), "write_timeout=1");
 }
 
 TEST_F(ServerTest, AResponseThatNoWindowLetsGoIsResetInTheEnd) {
@@ -738,6 +825,24 @@ TEST_F(ServerTest, AResponseThatNoWindowLetsGoIsResetInTheEnd) {
   EXPECT_NE(heard.find("RST_STREAM stream=1 CANCEL\n"), std::string::npos) << heard;
   EXPECT_EQ(heard.find("RST_STREAM stream=3"), std::string::npos) << heard;
   EXPECT_EQ(session()->stream_count(), 1u);
+  EXPECT_EQ(limits_.Text(), "stalled_response=1");
+}
+
+// CVE-2026-47774: many lists, each within its limit, and handlers that hold on to them.
+TEST_F(ServerTest, HeadersThatHandlersHoldAreBounded) {
+  Connect({.header_budget = 2000});
+  const std::string value(900, 'x');
+  Fields big = kGet;
+  big.push_back({"x-big", value});
+  EXPECT_TRUE(Send(peer_.Headers(1, big, kEndStream)));
+  EXPECT_EQ(Exchange(peer_.Headers(3, big, kEndStream)), "RST_STREAM stream=3 REFUSED_STREAM\n");
+  EXPECT_EQ(limits_.Text(), "header_budget=1");
+  EXPECT_EQ(Exchange(peer_.Headers(5, kGet, kEndStream)), "") << "which still fits";
+  SendHead(request(0), true);
+  Release(request(0));
+  Receive();
+  EXPECT_EQ(Exchange(peer_.Headers(7, big, kEndStream)), "") << "once the first is released";
+  EXPECT_EQ(limits_.Text(), "header_budget=1");
 }
 
 TEST_F(ServerTest, RequestsAreRefusedWhileTooMuchWaitsForWindows) {
@@ -755,6 +860,7 @@ TEST_F(ServerTest, RequestsAreRefusedWhileTooMuchWaitsForWindows) {
   EXPECT_EQ(handler_.requests.size(), 3u);
   EXPECT_TRUE(Send(peer_.RstStream(3, ErrorCode::kCancel)));
   EXPECT_NE(session()->Describe().find(" queued=0"), std::string::npos);
+  EXPECT_EQ(limits_.Text(), "send_queue_full=1");
 }
 
 TEST_F(ServerTest, AWriteTimeoutCountsFromTheLastByteTaken) {
@@ -779,7 +885,7 @@ TEST_F(ServerTest, AWriteTimeoutCountsFromTheLastByteTaken) {
 }
 
 TEST_F(ServerTest, AWriteThatWasBlockedBeforeTheSettingsCameIsTimedToo) {
-  Start(Role::kServer, {.handshake_timeout = seconds(10), .write_timeout = seconds(30)}, {.capacity = 30});
+  Start(Role::kServer, {.handshake_timeout = seconds(10), .write_timeout = seconds(30)}, {.capacity = 40});
   peer_.ClientPreface();
   EXPECT_TRUE(Send(peer_));
   EXPECT_TRUE(Send(peer_.Settings({})));
@@ -787,7 +893,7 @@ TEST_F(ServerTest, AWriteThatWasBlockedBeforeTheSettingsCameIsTimedToo) {
   EXPECT_TRUE(closed());
   EXPECT_EQ(
       Receive(),
-      "SETTINGS MAX_CONCURRENT_STREAMS=1000 INITIAL_WINDOW_SIZE=262144 MAX_HEADER_LIST_SIZE=65536\n<end>\n");
+      "SETTINGS MAX_CONCURRENT_STREAMS=1000 NO_RFC7540_PRIORITIES=1 INITIAL_WINDOW_SIZE=262144 MAX_HEADER_LIST_SIZE=65536\n<end>\n");
 }
 
 // --- floods ---
@@ -803,6 +909,7 @@ TEST_F(ServerTest, RapidResetIsCutOff) {
   EXPECT_NE(Receive().find(" ENHANCE_YOUR_CALM debug=too many reset streams\n<end>\n"), std::string::npos);
   EXPECT_GT(handler_.requests.size(), 2000u);
   EXPECT_LT(handler_.requests.size(), 3000u);  // the clock runs meanwhile, and so does the allowance
+  EXPECT_EQ(limits_.Text(), "reset_flood=1");
 }
 
 TEST_F(ServerTest, StreamsThatThePeerMakesUsResetCountAsWell) {
@@ -816,6 +923,7 @@ TEST_F(ServerTest, StreamsThatThePeerMakesUsResetCountAsWell) {
   EXPECT_NE(Receive().find(" ENHANCE_YOUR_CALM debug=too many reset streams\n<end>\n"), std::string::npos);
   EXPECT_GT(handler_.requests.size(), 2000u);
   EXPECT_LT(handler_.requests.size(), 3000u);
+  EXPECT_EQ(limits_.Text(), "reset_flood=1 window_update_0=" + std::to_string(handler_.requests.size()));
 }
 
 TEST_F(ServerTest, ResetsOfCallsThatTheServerHasEndedAreNoFlood) {
@@ -845,6 +953,7 @@ TEST_F(ServerTest, OneSettingsFrameMayChangeTheWindowOften) {
   EXPECT_EQ(Exchange(peer_.Settings(settings).WindowUpdate(0, 10000)), "SETTINGS ACK\nDATA stream=1 len=10 data=xxxxxxxxxx\n");
   settings.assign(33, {SettingId::kInitialWindowSize, 1});
   EXPECT_NE(Exchange(peer_.Settings(settings)).find("ENHANCE_YOUR_CALM"), std::string::npos);
+  EXPECT_EQ(limits_.Text(), "settings_too_many=1");
 }
 
 TEST_F(ServerTest, AHugeMaxFrameSizeMakesNoHugeFrames) {
@@ -867,18 +976,27 @@ TEST_F(ServerTest, AReceiverThatAsksForMoreRoomThanThereEverIsDoesNotSpin) {
   EXPECT_LE(asked, 2);
 }
 
+TEST_F(ServerTest, CreditInCrumbsIsCutOff) {
+  Connect();
+  for (int i = 0; i < 1001; ++i) peer_.WindowUpdate(0, 1);
+  EXPECT_EQ(Exchange(peer_), "GOAWAY last=0 ENHANCE_YOUR_CALM debug=too many WINDOW_UPDATE frames for the data sent\n<end>\n");
+  EXPECT_EQ(limits_.Text(), "window_update_flood=1");
+}
+
 TEST_F(ServerTest, EmptyDataIsCutOff) {
   Connect();
   peer_.Headers(1, kPost);
   for (int i = 0; i < 101; ++i) peer_.Data(1, "");
   EXPECT_EQ(Exchange(peer_), "GOAWAY last=1 ENHANCE_YOUR_CALM debug=too many empty DATA frames\n<end>\n");
+  EXPECT_EQ(limits_.Text(), "empty_data_flood=1");
 }
 
 TEST_F(ServerTest, SettingsAndUnknownFramesAreCutOff) {
   Connect();
   for (int i = 0; i < 2000; ++i) peer_.Raw(static_cast<FrameType>(0x77), 0, 0, "");
   EXPECT_EQ(Exchange(peer_),
-            "GOAWAY last=0 ENHANCE_YOUR_CALM debug=too many SETTINGS, PRIORITY or unknown frames\n<end>\n");
+            "GOAWAY last=0 ENHANCE_YOUR_CALM debug=too many SETTINGS, PRIORITY, PRIORITY_UPDATE or unknown frames\n<end>\n");
+  EXPECT_EQ(limits_.Text(), "control_flood=1");
 }
 
 // --- re-entrancy: what receivers do from within their callbacks ---
