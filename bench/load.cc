@@ -4,11 +4,14 @@
 //
 // A channel for each connection, the channels spread over event loops, and on each channel a number of slots: a unary slot makes one
 // call after the other by completion callback, a streaming slot is a coroutine that keeps a stream open. A slot lives on its channel's
-// loop, so that nothing is handed from thread to thread.
+// loop, so that nothing is handed from thread to thread. --bulk_streams puts streaming slots of large messages beside them, which have
+// meters of their own.
 
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
 #include <deque>
+#include <future>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -17,9 +20,12 @@
 #include <asio/co_spawn.hpp>
 #include <asio/experimental/awaitable_operators.hpp>
 #include <asio/steady_timer.hpp>
+#include <asio/use_future.hpp>
 
+#include "absl/flags/flag.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/str_format.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
 #include "bench/measure.h"
@@ -27,9 +33,13 @@
 #include "grpc/testing/benchmark_service.culvert.h"
 #include "rpc/channel.h"
 #include "rpc/client_context.h"
+#include "rpc/metadata.h"
 #include "rpc/stub.h"
 #include "transport/base/task.h"
 #include "transport/io/event_loop.h"
+#include "transport/io/tls_context.h"
+
+ABSL_FLAG(int, metadata_fields, 0, "custom metadata fields sent with each call; //bench:server sends them back with unary ones");
 
 namespace culvert::bench {
 namespace {
@@ -44,22 +54,22 @@ constexpr std::chrono::milliseconds kPauseAfterError(50);
 
 // What the slots of one loop share.
 struct Worker {
-  Worker(EventLoop& l, const SimpleRequest& r, Meter& m) : loop(l), request(r), meter(m) {}
+  Worker(EventLoop& l, const Metadata& m) : loop(l), metadata(m) {}
 
   void OnSlotEnded() {
     if (--live == 0) ended.Notify();
   }
 
   EventLoop& loop;
-  const SimpleRequest& request;
-  Meter& meter;
+  const Metadata& metadata;  // of each call
   int live = 0;
   absl::Notification ended;
 };
 
 class Slot {
  public:
-  Slot(Worker& worker, Stub& stub) : worker_(worker), stub_(stub) {}
+  Slot(Worker& worker, Stub& stub, const SimpleRequest& request, Meter& meter)
+      : worker_(worker), stub_(stub), request_(request), meter_(meter) {}
   virtual ~Slot() = default;
 
   virtual void Start() = 0;
@@ -67,11 +77,28 @@ class Slot {
   void Cancel() {
     if (context_) context_->Cancel();
   }
+  // The operations that it did within the measured window.
+  uint64_t share() const { return share_; }
 
  protected:
+  ClientContext& NewContext() {
+    context_.emplace();
+    if (!worker_.metadata.empty()) context_->metadata() = worker_.metadata;
+    return *context_;
+  }
+  void OnOperation() {
+    meter_.OnOperation();
+    if (meter_.measured()) ++share_;
+  }
+
   Worker& worker_;
   Stub& stub_;
+  const SimpleRequest& request_;
+  Meter& meter_;
   std::optional<ClientContext> context_;
+
+ private:
+  uint64_t share_ = 0;
 };
 
 class UnarySlot final : public Slot {
@@ -85,24 +112,23 @@ class UnarySlot final : public Slot {
 
  private:
   void Call() {
-    context_.emplace();
-    stub_.UnaryCall(*context_, worker_.request, [this](absl::StatusOr<SimpleResponse> response) { OnDone(response.status()); });
+    stub_.UnaryCall(NewContext(), request_, [this](absl::StatusOr<SimpleResponse> response) { OnDone(response.status()); });
   }
   void OnDone(const absl::Status& status) {
-    if (worker_.meter.over()) return worker_.OnSlotEnded();
+    if (meter_.over()) return worker_.OnSlotEnded();
     if (!status.ok()) return OnFailed(status);
     const Clock::time_point now = Clock::now();
-    worker_.meter.OnOperation();
-    worker_.meter.OnLatency(begin_, now);
+    OnOperation();
+    meter_.OnLatency(begin_, now);
     begin_ = now;  // the next call starts at once
     Call();
   }
   void OnFailed(const absl::Status& status) {
-    worker_.meter.OnError(status.ToString());
+    meter_.OnError(status.ToString());
     pause_.emplace(worker_.loop.context(), kPauseAfterError);
     pause_->async_wait([this](std::error_code) {
       pause_.reset();
-      if (worker_.meter.over()) return worker_.OnSlotEnded();
+      if (meter_.over()) return worker_.OnSlotEnded();
       Start();
     });
   }
@@ -131,7 +157,7 @@ class StreamSlot : public Slot {
       const bool timed = i % Meter::kTimedMessages == 0;
       const Clock::time_point begin = timed ? Clock::now() : Clock::time_point();
       if (!co_await stream.Read(response)) break;
-      meter_.OnOperation();
+      OnOperation();
       if (timed) meter_.OnLatency(begin, Clock::now());
     }
   }
@@ -141,18 +167,16 @@ class StreamSlot : public Slot {
     for (uint64_t i = 0; !meter_.over(); ++i) {
       const bool timed = i % Meter::kTimedMessages == 0;
       const Clock::time_point begin = timed ? Clock::now() : Clock::time_point();
-      if (!co_await stream.Write(worker_.request)) break;
-      meter_.OnOperation();
+      if (!co_await stream.Write(request_)) break;
+      OnOperation();
       if (timed) meter_.OnLatency(begin, Clock::now());
     }
   }
 
-  Meter& meter_ = worker_.meter;
-
  private:
   Task<void> UseAgainAndAgain() {
     while (!meter_.over()) {
-      context_.emplace();
+      NewContext();
       const absl::Status status = co_await Use();
       if (meter_.over()) break;
       meter_.OnError(status.ok() ? "the server ended the stream" : status.ToString());
@@ -170,9 +194,9 @@ class PingPongSlot final : public StreamSlot {
     SimpleResponse response;
     Clock::time_point begin = Clock::now();
     while (!meter_.over()) {
-      if (!co_await stream.Write(worker_.request) || !co_await stream.Read(response)) break;
+      if (!co_await stream.Write(request_) || !co_await stream.Read(response)) break;
       const Clock::time_point now = Clock::now();
-      meter_.OnOperation();
+      OnOperation();
       meter_.OnLatency(begin, now);
       begin = now;
     }
@@ -184,7 +208,7 @@ class ServerStreamSlot final : public StreamSlot {
   using StreamSlot::StreamSlot;
 
   Task<absl::Status> Use() override {
-    ClientReader<SimpleResponse> reader = stub_.StreamingFromServer(*context_, worker_.request);
+    ClientReader<SimpleResponse> reader = stub_.StreamingFromServer(*context_, request_);
     co_await ReadAll(reader);
     co_return co_await reader.Finish();
   }
@@ -214,10 +238,26 @@ class BothWaysSlot final : public StreamSlot {
 class CulvertGenerator final : public Generator {
  public:
   static absl::StatusOr<std::unique_ptr<Generator>> Make(const Workload& work) {
+    const int fields = absl::GetFlag(FLAGS_metadata_fields);
+    if (fields < 0 || fields > 200) return absl::InvalidArgumentError("--metadata_fields is not in 0 to 200");
     auto generator = std::make_unique<CulvertGenerator>(work);
+    for (int i = 0; i < fields; ++i) {
+      const absl::Status added =
+          generator->metadata_.Add(absl::StrFormat("x-bench-field-%d", i), absl::StrFormat("the value of field %d", i));
+      if (!added.ok()) return added;
+    }
     ChannelOptions options;
     // A limit that is only looked at: it makes no call slower.
-    options.max_receive_bytes = std::max(options.max_receive_bytes, static_cast<size_t>(work.response_bytes) + 1024);
+    options.max_receive_bytes =
+        std::max(options.max_receive_bytes, static_cast<size_t>(std::max(work.response_bytes, work.bulk_response_bytes())) + 1024);
+    if (!work.tls_roots.empty()) {
+      io::TlsClientOptions tls;
+      tls.roots = work.tls_roots;
+      tls.server_name = work.tls_server_name;
+      absl::StatusOr<std::shared_ptr<const io::TlsContext>> context = io::TlsContext::ForClient(tls);
+      if (!context.ok()) return context.status();
+      options.transport.tls = *std::move(context);
+    }
     for (int i = 0; i < work.connections; ++i) {
       EventLoop& loop = generator->threads_[static_cast<size_t>(i) % generator->threads_.size()];
       absl::StatusOr<std::shared_ptr<Channel>> channel = Channel::Create(loop, work.target, options);
@@ -230,6 +270,7 @@ class CulvertGenerator final : public Generator {
   explicit CulvertGenerator(const Workload& work)
       : work_(work),
         request_(MakeRequest(work.request_bytes, work.response_bytes)),
+        bulk_request_(MakeRequest(work.bulk_request_bytes(), work.bulk_response_bytes())),
         threads_(static_cast<size_t>(std::min(work.threads, work.connections))) {}
   // Channels close on loops that run, and contexts keep them open.
   ~CulvertGenerator() override {
@@ -240,15 +281,37 @@ class CulvertGenerator final : public Generator {
   absl::string_view name() const override { return "culvert"; }
 
   absl::Status Reach(absl::Duration limit) override {
-    ClientContext context;
-    context.set_timeout(absl::ToChronoNanoseconds(limit));
-    return stubs_.front().UnaryCall(context, request_, kBlock).status();
+    constexpr size_t kAtOnce = 100;  // less than any server's backlog
+    const SimpleRequest request = MakeRequest(0, 0);
+    for (size_t begin = 0; begin < stubs_.size(); begin += kAtOnce) {
+      std::deque<ClientContext> contexts;
+      std::vector<std::future<absl::StatusOr<SimpleResponse>>> answers;
+      for (size_t i = begin; i < std::min(begin + kAtOnce, stubs_.size()); ++i) {
+        ClientContext& context = contexts.emplace_back();
+        context.set_timeout(absl::ToChronoNanoseconds(limit));
+        answers.push_back(stubs_[i].UnaryCall(context, request, asio::use_future));
+      }
+      absl::Status reached;
+      for (auto& answer : answers) reached.Update(answer.get().status());
+      if (!reached.ok()) return reached;
+    }
+    return absl::OkStatus();
   }
 
   void Start(Run& run) override {
-    for (size_t i = 0; i < threads_.size(); ++i) workers_.emplace_back(threads_[i], request_, run.AddMeter());
+    for (size_t i = 0; i < threads_.size(); ++i) {
+      workers_.emplace_back(threads_[i], metadata_);
+      run.AddMeter();
+      run.AddBulkMeter();
+    }
     for (size_t i = 0; i < stubs_.size(); ++i) {
-      for (int n = 0; n < work_.streams; ++n) slots_.push_back(NewSlot(workers_[i % workers_.size()], stubs_[i]));
+      const size_t worker = i % workers_.size();
+      for (int n = 0; n < work_.streams; ++n) {
+        slots_.push_back(NewSlot(work_.call, workers_[worker], stubs_[i], request_, *run.meters[worker]));
+      }
+      for (int n = 0; n < work_.bulk_streams; ++n) {
+        slots_.push_back(NewSlot(work_.bulk_call, workers_[worker], stubs_[i], bulk_request_, *run.bulk_meters[worker]));
+      }
     }
     for (size_t i = 0; i < workers_.size(); ++i) {
       // The worker's share is complete before its first slot can end.
@@ -259,35 +322,45 @@ class CulvertGenerator final : public Generator {
 
   bool Stop() override {
     // Calls end by themselves, streams do not.
-    if (work_.call == CallKind::kUnary && WaitUntilEnded(absl::Seconds(1))) return true;
+    if (work_.call == CallKind::kUnary && work_.bulk_streams == 0 && WaitUntilEnded(absl::Seconds(1))) return true;
     for (size_t i = 0; i < workers_.size(); ++i) {
       workers_[i].loop.Post([this, i] { ForEachSlotOf(i, [](Slot& slot) { slot.Cancel(); }); });
     }
     return WaitUntilEnded(absl::Seconds(10));
   }
 
+  std::vector<uint64_t> Shares() const override {
+    std::vector<uint64_t> shares;
+    for (size_t i = 0; i < slots_.size(); ++i) {
+      const bool bulk = i % slots_per_connection() >= static_cast<size_t>(work_.streams);
+      if (!bulk) shares.push_back(slots_[i]->share());
+    }
+    return shares;
+  }
+
  private:
-  std::unique_ptr<Slot> NewSlot(Worker& worker, Stub& stub) const {
-    switch (work_.call) {
+  size_t slots_per_connection() const { return static_cast<size_t>(work_.streams + work_.bulk_streams); }
+
+  static std::unique_ptr<Slot> NewSlot(CallKind call, Worker& worker, Stub& stub, const SimpleRequest& request, Meter& meter) {
+    switch (call) {
       case CallKind::kUnary:
-        return std::make_unique<UnarySlot>(worker, stub);
+        return std::make_unique<UnarySlot>(worker, stub, request, meter);
       case CallKind::kPingPong:
-        return std::make_unique<PingPongSlot>(worker, stub);
+        return std::make_unique<PingPongSlot>(worker, stub, request, meter);
       case CallKind::kServerStream:
-        return std::make_unique<ServerStreamSlot>(worker, stub);
+        return std::make_unique<ServerStreamSlot>(worker, stub, request, meter);
       case CallKind::kClientStream:
-        return std::make_unique<ClientStreamSlot>(worker, stub);
+        return std::make_unique<ClientStreamSlot>(worker, stub, request, meter);
       case CallKind::kBothWays:
-        return std::make_unique<BothWaysSlot>(worker, stub);
+        return std::make_unique<BothWaysSlot>(worker, stub, request, meter);
     }
     return nullptr;
   }
 
   template <class F>
   void ForEachSlotOf(size_t worker, F f) {
-    const auto streams = static_cast<size_t>(work_.streams);
     for (size_t i = worker; i < stubs_.size(); i += workers_.size()) {
-      for (size_t n = 0; n < streams; ++n) f(*slots_[i * streams + n]);
+      for (size_t n = 0; n < slots_per_connection(); ++n) f(*slots_[i * slots_per_connection() + n]);
     }
   }
 
@@ -299,9 +372,11 @@ class CulvertGenerator final : public Generator {
 
   const Workload work_;
   const SimpleRequest request_;
+  const SimpleRequest bulk_request_;
+  Metadata metadata_;
   std::deque<Worker> workers_;
   std::deque<Stub> stubs_;                    // one for each connection
-  std::vector<std::unique_ptr<Slot>> slots_;  // those of the first connection, then of the second, ...
+  std::vector<std::unique_ptr<Slot>> slots_;  // those of the first connection and then its bulk ones, those of the second, ...
   EventLoopThreads threads_;                  // ends before all that its loops look at
 };
 

@@ -1,12 +1,14 @@
 #include "bench/measure.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <iterator>
 #include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/flags/parse.h"
@@ -15,6 +17,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "bench/cpu_time.h"
+#include "bench/fairness.h"
 #include "bench/histogram.h"
 
 namespace culvert::bench {
@@ -25,13 +28,18 @@ using Clock = Meter::Clock;
 
 struct Counts {
   uint64_t operations = 0;
-  uint64_t errors = 0;
+  uint64_t bulk_operations = 0;
+  uint64_t errors = 0;  // of both
 };
 
 Counts Count(const Run& run) {
   Counts counts;
   for (const auto& meter : run.meters) {
     counts.operations += meter->operations();
+    counts.errors += meter->errors();
+  }
+  for (const auto& meter : run.bulk_meters) {
+    counts.bulk_operations += meter->operations();
     counts.errors += meter->errors();
   }
   return counts;
@@ -80,7 +88,10 @@ struct Result {
   double rate = 0;
   double client_us_per_op = 0;
   std::optional<double> server_us_per_op;
+  double bulk_rate = 0;
   Histogram latencies;
+  Spread streams;      // of the operations of each slot
+  Spread connections;  // of those of each connection
 
   double percentile_us(double percent) const { return static_cast<double>(latencies.Percentile(percent)) / 1e3; }
 };
@@ -99,6 +110,7 @@ Result Evaluate(const Run& run, const Edge& begin, const Edge& end) {
   if (begin.server_cpu && end.server_cpu) {
     result.server_us_per_op = MicrosecondsPer(result.operations, *end.server_cpu - *begin.server_cpu);
   }
+  result.bulk_rate = static_cast<double>(end.counts.bulk_operations - begin.counts.bulk_operations) / result.seconds;
   for (const auto& meter : run.meters) result.latencies.Merge(meter->latencies());
   return result;
 }
@@ -116,18 +128,34 @@ std::string JsonString(absl::string_view text) {
   return out + '"';
 }
 
+// Whose shares, and how even they were.
+std::array<std::pair<const char*, Spread>, 2> Shares(const Result& result) {
+  return {{{"stream", result.streams}, {"connection", result.connections}}};
+}
+
+double BulkMibPerSecond(const Workload& work, const Result& result) { return result.bulk_rate * work.bulk_bytes / (1 << 20); }
+
 void PrintJson(const Workload& work, absl::string_view name, const Result& result) {
-  std::string server;
-  if (result.server_us_per_op) server = absl::StrFormat(", \"server_us_per_op\": %.3f", *result.server_us_per_op);
+  std::string more;
+  if (result.server_us_per_op) absl::StrAppendFormat(&more, ", \"server_us_per_op\": %.3f", *result.server_us_per_op);
+  for (const auto& [who, spread] : Shares(result)) {
+    absl::StrAppendFormat(&more, ", \"%s_ops_min\": %d, \"%s_ops_max\": %d, \"%s_jain\": %.5f", who, spread.min, who, spread.max, who,
+                          spread.jain);
+  }
+  if (work.bulk_streams > 0) {
+    absl::StrAppendFormat(&more, ", \"bulk_streams\": %d, \"bulk_call\": \"%s\", \"bulk_bytes\": %d", work.bulk_streams, Name(work.bulk_call),
+                          work.bulk_bytes);
+    absl::StrAppendFormat(&more, ", \"bulk_rate\": %.1f, \"bulk_mib_per_s\": %.2f", result.bulk_rate, BulkMibPerSecond(work, result));
+  }
   absl::PrintF(
-      "{\"client\": %s, \"call\": \"%s\", \"target\": %s, \"connections\": %d, \"streams\": %d, \"threads\": %d, "
+      "{\"client\": %s, \"call\": \"%s\", \"target\": %s, \"tls\": %s, \"connections\": %d, \"streams\": %d, \"threads\": %d, "
       "\"request_bytes\": %d, \"response_bytes\": %d, \"warmup_s\": %.3f, \"duration_s\": %.3f, \"operations\": %d, "
       "\"rate\": %.1f, \"errors\": %d, \"mean_us\": %.3f, \"p50_us\": %.3f, \"p90_us\": %.3f, \"p99_us\": %.3f, "
       "\"p999_us\": %.3f, \"max_us\": %.3f, \"client_us_per_op\": %.3f%s}\n",
-      JsonString(name), Name(work.call), JsonString(work.target), work.connections, work.streams, work.threads,
+      JsonString(name), Name(work.call), JsonString(work.target), work.tls_roots.empty() ? "false" : "true", work.connections, work.streams, work.threads,
       work.request_bytes, work.response_bytes, absl::ToDoubleSeconds(work.warmup), result.seconds, result.operations,
       result.rate, result.errors, result.latencies.mean() / 1e3, result.percentile_us(50), result.percentile_us(90),
-      result.percentile_us(99), result.percentile_us(99.9), result.percentile_us(100), result.client_us_per_op, server);
+      result.percentile_us(99), result.percentile_us(99.9), result.percentile_us(100), result.client_us_per_op, more);
 }
 
 void PrintTable(const Workload& work, absl::string_view name, const Result& result) {
@@ -143,7 +171,15 @@ void PrintTable(const Workload& work, absl::string_view name, const Result& resu
                result.percentile_us(100));
   absl::PrintF("  CPU       %.2f us of the client per operation", result.client_us_per_op);
   if (result.server_us_per_op) absl::PrintF(", %.2f us of the server", *result.server_us_per_op);
-  absl::PrintF("\n  errors    %d\n", result.errors);
+  absl::PrintF("\n");
+  for (const auto& [who, spread] : Shares(result)) {
+    absl::PrintF("  shares    of a %s %d to %d, Jain's index %.4f\n", who, spread.min, spread.max, spread.jain);
+  }
+  if (work.bulk_streams > 0) {
+    absl::PrintF("  bulk      %d streams beside on each connection, %s of %d B: %.0f messages/s, %.1f MiB/s\n", work.bulk_streams,
+                 Name(work.bulk_call), work.bulk_bytes, result.bulk_rate, BulkMibPerSecond(work, result));
+  }
+  absl::PrintF("  errors    %d\n", result.errors);
 }
 
 }  // namespace
@@ -183,7 +219,12 @@ int LoadMain(int argc, char** argv, GeneratorMaker make) {
   run.phase = Phase::kOver;
   const bool stopped = generator.Stop();
 
-  const Result result = Evaluate(run, begin, end);
+  Result result = Evaluate(run, begin, end);
+  if (stopped) {
+    const std::vector<uint64_t> shares = generator.Shares();
+    result.streams = SpreadOf(shares);
+    result.connections = SpreadOf(SumsOfEach(static_cast<size_t>(work->streams), shares));
+  }
   if (work->json) {
     PrintJson(*work, generator.name(), result);
   } else {

@@ -5,7 +5,9 @@
 //
 //   int main(int argc, char** argv) { return culvert::bench::LoadMain(argc, argv, MakeGenerator); }
 
+#include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -23,12 +25,15 @@ class Generator {
 
   // Whose calls they are, for the report: "culvert".
   virtual absl::string_view name() const = 0;
-  // One unary call on one of the connections, so that a server which is not there is told at once and by its reason.
+  // One small unary call on each of the connections, within `limit` each, so that what is measured does not have the connecting in it, and
+  // a server which is not there is told at once and by its reason.
   virtual absl::Status Reach(absl::Duration limit) = 0;
   // Starts the threads and their calls.
   virtual void Start(Run& run) = 0;
   // The run is over: ends the calls, then the threads. False when calls would not end: the process is to go down with them.
   virtual bool Stop() = 0;
+  // After Stop: the operations that each call slot or stream got done within the measured window, those of the first connection first.
+  virtual std::vector<uint64_t> Shares() const = 0;
 };
 
 using GeneratorMaker = absl::StatusOr<std::unique_ptr<Generator>> (*)(const Workload&);

@@ -35,11 +35,13 @@ class alignas(128) Meter {
 
   // Whether to stop: what ends or fails from now on does not count.
   bool over() const { return phase_.load(std::memory_order_relaxed) == Phase::kOver; }
+  // Whether what is done now is within the measured window.
+  bool measured() const { return phase_.load(std::memory_order_relaxed) == Phase::kMeasured; }
 
   void OnOperation() { Increment(operations_); }
   // Outside the measured window it is forgotten.
   void OnLatency(Clock::time_point begin, Clock::time_point end) {
-    if (phase_.load(std::memory_order_relaxed) != Phase::kMeasured) return;
+    if (!measured()) return;
     latencies_.Record(static_cast<uint64_t>(std::chrono::nanoseconds(end - begin).count()));
   }
   // A call failed. The first few of the process are printed.
@@ -65,8 +67,10 @@ class alignas(128) Meter {
 struct Run {
   std::atomic<Phase> phase{Phase::kWarmup};
   std::vector<std::unique_ptr<Meter>> meters;
+  std::vector<std::unique_ptr<Meter>> bulk_meters;  // of Workload::bulk_streams, which are reported apart
 
   Meter& AddMeter() { return *meters.emplace_back(std::make_unique<Meter>(phase)); }
+  Meter& AddBulkMeter() { return *bulk_meters.emplace_back(std::make_unique<Meter>(phase)); }
 };
 
 }  // namespace culvert::bench

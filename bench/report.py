@@ -2,9 +2,9 @@
 
     results = Results(cells)
     results.add(cell, "culvert", {"rate": 5e5, "errors": 0, ...})
-    print(ratio_table(results))
+    print(tables(results, sweeps))
 
-Pure: runs nothing and writes nothing. A cell is a row of the table: tools/bench says what it consists of.
+Pure: runs nothing and writes nothing. A cell is a row of the table, and a sweep a row of cells: tools/bench says what they consist of.
 """
 
 import statistics
@@ -31,12 +31,21 @@ class Results:
         values = self.values(cell, contender, key)
         return statistics.median(values) if values else None
 
+    def cost(self, cell, contender):
+        """CPU time of server and client per operation; None when one of them is not known."""
+        sides = [self.median(cell, contender, key) for key in ("client_us_per_op", "server_us_per_op")]
+        return None if None in sides else sum(sides)
+
+    def order(self):
+        """All contenders, as they came."""
+        return list(dict.fromkeys(name for runs in self.runs.values() for name in runs))
+
     def errors(self, cell, contender):
         return sum(self.values(cell, contender, "errors"))
 
     def best(self, cell, name):
         """(median, contender) of the best that are called `name` or are modes of it; None when there is none."""
-        found = [(self.median(cell, contender), contender) for contender in self.runs[cell.name] if contender.split()[0] == name]
+        found = [(self.median(cell, contender), contender) for contender in self.runs[cell.name] if name in (contender, contender.split()[0])]
         return (max if cell.metric.higher_is_better else min)(found) if found else None
 
     def ratio(self, cell, name):
@@ -47,12 +56,13 @@ class Results:
         return culvert / other[0] if cell.metric.higher_is_better else other[0] / culvert
 
     def verdict(self, cell):
-        """(value, floor is reached, aim is reached); None when there is nothing to hold Culvert to, or it was not measured."""
+        """(value, floor is reached, aim is reached, None when there is no aim); None when there is nothing to hold Culvert to, or it was not
+        measured."""
         value = self.ratio(cell, cell.against) if cell.against else self.median(cell, "culvert")
         if value is None or cell.floor is None:
             return None
         higher = cell.metric.higher_is_better or cell.against is not None
-        return value, *(value >= bound if higher else value <= bound for bound in (cell.floor, cell.aim))
+        return value, *(None if bound is None else value >= bound if higher else value <= bound for bound in (cell.floor, cell.aim))
 
     def culvert_failed(self):
         """The cells in which it did."""
@@ -79,13 +89,24 @@ def markdown(header, rows):
     return "".join("| %s |\n" % " | ".join(text.ljust(width) for text, width in zip(line, widths)) for line in lines)
 
 
+def tables(results, sweeps):
+    """All of them, the details last."""
+    whole = [ratio_table(results), *(kind_table(results, kind) for kind in COLUMNS), *(sweep_table(results, sweep) for sweep in sweeps)]
+    ciphers = sorted({cipher for cell in results.cells for name in results.runs[cell.name] for cipher in results.values(cell, name, "cipher")})
+    if ciphers:
+        whole.append("TLS: %s\n" % ", ".join(ciphers))
+    return "\n".join(part for part in [*whole, detail_table(results)] if part)
+
+
 def ratio_table(results):
     def held_to(cell):
         verdict = results.verdict(cell)
         if verdict is None:
-            return ["-"] + [number(bound, 2) for bound in (cell.floor, cell.aim)]
+            ratio = results.ratio(cell, cell.against) if cell.against else None
+            return [number(ratio, 2) + (" x " + cell.against if ratio else "")] + [number(bound, 2) for bound in (cell.floor, cell.aim)]
         value = "%.2f %s" % (verdict[0], "x " + cell.against if cell.against else cell.metric.unit)
-        return [value] + ["%g %s" % (bound, "ok" if reached else "short") for bound, reached in zip((cell.floor, cell.aim), verdict[1:])]
+        return [value] + ["-" if bound is None else "%g %s" % (bound, "ok" if reached else "short")
+                          for bound, reached in zip((cell.floor, cell.aim), verdict[1:])]
 
     rows = []
     for cell in results.cells:
@@ -95,6 +116,45 @@ def ratio_table(results):
                     [number(results.ratio(cell, name), 2) for name in ("grpc_cpp", "grpc-go", "tonic", "nghttpd")] + held_to(cell))
     return markdown(["cell", "Culvert", "gRPC C++, best mode", "x gRPC C++", "x grpc-go", "x tonic", "x nghttpd", "held to", "floor", "aim"],
                     rows)
+
+
+# What a cell of that kind tells beyond the others: (key, heading, digits).
+COLUMNS = {
+    "fairness": (("p50_us", "p50 us", 1), ("p99_us", "p99 us", 1), ("p99_over_p50", "p99 / p50", 2),
+                 ("stream_spread", "busiest / idlest stream", 2), ("stream_jain", "Jain, streams", 4),
+                 ("connection_spread", "busiest / idlest connection", 2), ("connection_jain", "Jain, connections", 4)),
+    "bulk": (("p50_alone_us", "p50 us alone", 1), ("p50_us", "p50 us beside bulk", 1), ("p99_alone_us", "p99 us alone", 1),
+             ("p99_us", "p99 us beside bulk", 1), ("p99_growth", "p99 grows by", 2), ("rate_alone", "calls/s alone", 0),
+             ("rate", "calls/s beside bulk", 0), ("bulk_mib_per_s", "bulk MiB/s", 1)),
+}
+
+
+def kind_table(results, kind):
+    """The medians of COLUMNS; empty when no such cell was measured."""
+    rows = [[cell.name, contender] + [number(results.median(cell, contender, key), digits) for key, _, digits in COLUMNS[kind]]
+            for cell in results.cells if cell.kind == kind for contender in results.runs[cell.name]]
+    return markdown(["cell", "contender"] + [heading for _, heading, _ in COLUMNS[kind]], rows) if rows else ""
+
+
+def sweep_table(results, sweep):
+    """Rates, and CPU time per operation of client and server together; empty when less than two of its cells were measured."""
+    by_name = {cell.name: cell for cell in results.cells}
+    cells = {x: by_name[name] for x, name in sweep.cells.items() if name in by_name and results.runs[name]}
+    if len(cells) < 2:
+        return ""
+    order = [name for name in results.order() if any(name in results.runs[cell.name] for cell in cells.values())]
+    rows = [[number(x, 0)] + [number(value, digits) for name in order for value, digits in (
+        (results.median(cell, name), 0), (results.cost(cell, name), 2))] for x, cell in cells.items()]
+    out = markdown([sweep.x_label] + ["%s %s" % (name, what) for name in order for what in (cells[next(iter(cells))].metric.unit, "us/op")], rows)
+    if sweep.held and all(x in cells for x in sweep.held[:2]):
+        small, large, bound = sweep.held
+        for name in order:
+            before, after = (results.cost(cells[x], name) for x in (small, large))
+            if before and after is not None:
+                verdict = ", held to %g: %s" % (bound, "ok" if after <= bound * before else "short") if name == "culvert" else ""
+                out += "CPU time per operation of %s at %s over that at %s: %.2f%s\n" % (name, number(large, 0), number(small, 0), after / before,
+                                                                                    verdict)
+    return out
 
 
 def detail_table(results):
@@ -111,10 +171,16 @@ def detail_table(results):
     return markdown(["cell", "contender", "median", "min .. max", "p50 us", "p99 us", "client us/op", "server us/op", "errors"], rows)
 
 
+def spans_decades(series):
+    """Whether a linear axis would show the small values as nothing."""
+    values = [y for points in series.values() for _, y in points]
+    return max(values) > 100 * min(values)
+
+
 def plots(results, sweeps, describe):
     """Yields (file name, SVG). `sweeps` have a name, an x_label and cells, {x: cell's name}; describe(cell) is the title of its plot."""
     by_name = {cell.name: cell for cell in results.cells}
-    order = list(dict.fromkeys(name for runs in results.runs.values() for name in runs))
+    order = results.order()
 
     def drawn(points_of, cells):
         """{contender: points}, without those of whom there is only one."""
@@ -126,9 +192,13 @@ def plots(results, sweeps, describe):
         series = drawn(lambda name: [(x, y) for x, cell in cells.items() if (y := results.median(cell, name))], cells.values())
         if series:
             yield "throughput_%s.svg" % sweep.name, plot.lines("Throughput", sweep.x_label, "operations per second", series, x_log=True,
-                                                               order=order)
+                                                               y_log=spans_decades(series), order=order)
+        series = drawn(lambda name: [(x, y) for x, cell in cells.items() if (y := results.cost(cell, name))], cells.values())
+        if series:
+            yield "cost_%s.svg" % sweep.name, plot.lines("CPU time of an operation, client and server", sweep.x_label, "us", series, x_log=True,
+                                                         y_log=spans_decades(series), order=order)
     for cell in results.cells:
-        if cell.kind == "load":
+        if cell.kind in ("load", "fairness", "bulk"):
             keys = ("p50_us", "p90_us", "p99_us", "p999_us")
             series = drawn(lambda name: [(i, y) for i, key in enumerate(keys) if (y := results.median(cell, name, key))], [cell])
             if series:

@@ -3,11 +3,15 @@
 //   bazel run --config=opt //bench:server -- --listen=127.0.0.1:50051 --threads=2
 //   READY 127.0.0.1:50051
 //
-// Every response has a payload of the response_size that the request asks for. Ends on SIGTERM or SIGINT and tells then what it used.
+// Every response has a payload of the response_size that the request asks for. With --tls_certificate and --tls_key it serves TLS. Ends on
+// SIGTERM or SIGINT and tells then what it used.
 
 #include <chrono>
+#include <cstdint>
 #include <cstdio>
+#include <memory>
 #include <string>
+#include <utility>
 
 #include <asio/experimental/awaitable_operators.hpp>
 
@@ -19,6 +23,7 @@
 #include "grpc/testing/benchmark_service.culvert.h"
 #include "rpc/server.h"
 #include "rpc/service.h"
+#include "transport/io/tls_context.h"
 
 namespace culvert::bench {
 namespace {
@@ -30,8 +35,10 @@ absl::Status TooLarge() { return absl::InvalidArgumentError(absl::StrFormat("res
 
 class BenchmarkService final : public grpc::testing::BenchmarkService::Service {
  public:
-  Unary<SimpleResponse> UnaryCall(ServerContext&, const SimpleRequest& request) override {
+  // What metadata comes goes back.
+  Unary<SimpleResponse> UnaryCall(ServerContext& call, const SimpleRequest& request) override {
     if (!CanAnswer(request)) return TooLarge();
+    if (!call.metadata().empty()) call.initial_metadata() = call.metadata();
     SimpleResponse response;
     Answer(request, response);
     return response;
@@ -101,6 +108,22 @@ int ServerMain(int argc, char** argv) {
   BenchmarkService service;
   ServerOptions options;
   options.threads = static_cast<size_t>(serving.threads());
+  // A limit that is only looked at: it makes no call slower.
+  options.calls.max_receive_bytes = kMaxResponseBytes + 1024;
+  if (serving.max_concurrent_streams() > 0) {
+    options.transport.http2.max_concurrent_streams = static_cast<uint32_t>(serving.max_concurrent_streams());
+  }
+  if (!serving.tls_certificate().empty()) {
+    io::TlsServerOptions tls;
+    tls.certificate_chain = serving.tls_certificate();
+    tls.private_key = serving.tls_key();
+    absl::StatusOr<std::shared_ptr<const io::TlsContext>> context = io::TlsContext::ForServer(tls);
+    if (!context.ok()) {
+      absl::FPrintF(stderr, "server: cannot serve TLS: %s\n", context.status().message());
+      return 1;
+    }
+    options.transport.tls = *std::move(context);
+  }
   Server server(options);
   server.AddService(service);
   const absl::StatusOr<std::string> address = server.Listen(serving.listen());

@@ -5,6 +5,7 @@
 #include "absl/flags/flag.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "bench/text_file.h"
 
 // The type of --call, where ABSL_FLAG's macros look it up.
 using culvert::bench::CallKind;
@@ -19,6 +20,11 @@ ABSL_FLAG(absl::Duration, warmup, absl::Seconds(1), "time before the measured wi
 ABSL_FLAG(absl::Duration, duration, absl::Seconds(5), "the measured window, such as 5s");
 ABSL_FLAG(int, threads, 1, "threads that make calls; connections are spread over them");
 ABSL_FLAG(int, server_pid, 0, "process id of the server, when on this machine: tells its CPU per operation too");
+ABSL_FLAG(int, bulk_streams, 0, "streams of large messages beside them on each connection, measured apart");
+ABSL_FLAG(CallKind, bulk_call, CallKind::kServerStream, "server_stream or client_stream: which way those go");
+ABSL_FLAG(int, bulk_bytes, 65536, "payload of their messages, at most 64 MiB");
+ABSL_FLAG(std::string, tls_roots, "", "PEM file of the certificates to trust: calls go over TLS");
+ABSL_FLAG(std::string, tls_server_name, "localhost", "whom the server's certificate is to be for");
 ABSL_FLAG(bool, json, false, "print one line of JSON instead of the table");
 
 namespace culvert::bench {
@@ -45,6 +51,11 @@ absl::Status Check(const Workload& work) {
   status.Update(CheckRange("threads", work.threads, 1, 1024));
   status.Update(CheckRange("request_bytes", work.request_bytes, 0, kMaxPayload));
   status.Update(CheckRange("response_bytes", work.response_bytes, 0, kMaxPayload));
+  status.Update(CheckRange("bulk_streams", work.bulk_streams, 0, 10'000));
+  status.Update(CheckRange("bulk_bytes", work.bulk_bytes, 0, kMaxPayload));
+  if (work.bulk_call != CallKind::kServerStream && work.bulk_call != CallKind::kClientStream) {
+    status.Update(absl::InvalidArgumentError("--bulk_call is server_stream or client_stream"));
+  }
   if (work.target.empty()) status.Update(absl::InvalidArgumentError("--target is empty"));
   if (work.warmup < absl::ZeroDuration() || work.duration <= absl::ZeroDuration() ||
       work.warmup + work.duration > absl::Hours(24 * 365)) {
@@ -86,7 +97,17 @@ absl::StatusOr<Workload> WorkloadFromFlags() {
   work.duration = absl::GetFlag(FLAGS_duration);
   work.threads = absl::GetFlag(FLAGS_threads);
   work.server_pid = absl::GetFlag(FLAGS_server_pid);
+  work.bulk_streams = absl::GetFlag(FLAGS_bulk_streams);
+  work.bulk_call = absl::GetFlag(FLAGS_bulk_call);
+  work.bulk_bytes = absl::GetFlag(FLAGS_bulk_bytes);
+  work.tls_server_name = absl::GetFlag(FLAGS_tls_server_name);
   work.json = absl::GetFlag(FLAGS_json);
+  if (const std::string path = absl::GetFlag(FLAGS_tls_roots); !path.empty()) {
+    absl::StatusOr<std::string> roots = ReadTextFile(path);
+    if (!roots.ok()) return roots.status();
+    if (roots->empty()) return absl::InvalidArgumentError(absl::StrCat("'", path, "' is empty"));
+    work.tls_roots = *std::move(roots);
+  }
   if (absl::Status status = Check(work); !status.ok()) return status;
   return work;
 }

@@ -35,10 +35,20 @@ struct Workload {
   absl::Duration duration = absl::Seconds(5);
   int threads = 1;
   int server_pid = 0;  // of a server on this machine whose CPU time is to be told too; 0: none
+  // Streams of large messages beside them on each connection, one way: kServerStream or kClientStream.
+  int bulk_streams = 0;
+  CallKind bulk_call = CallKind::kServerStream;
+  int bulk_bytes = 65536;
+  // PEM of the certificates that the server's is to be signed by, and the name it is to be for; no roots: no TLS.
+  std::string tls_roots;
+  std::string tls_server_name;
   bool json = false;
+
+  int bulk_request_bytes() const { return bulk_call == CallKind::kClientStream ? bulk_bytes : 0; }
+  int bulk_response_bytes() const { return bulk_call == CallKind::kServerStream ? bulk_bytes : 0; }
 };
 
-// Of the parsed command line; InvalidArgument names the flag that makes no sense.
+// Of the parsed command line; the error names the flag that makes no sense, or the file that cannot be read.
 absl::StatusOr<Workload> WorkloadFromFlags();
 
 }  // namespace culvert::bench

@@ -131,10 +131,11 @@ void BM_WindowUpdate(benchmark::State& state) {
 }
 BENCHMARK(BM_WindowUpdate)->ArgNames({"reuse"})->Arg(1)->Arg(0);
 
-// HEADERS of equal requests: the first enters the dynamic table, the others refer to it. What `secret` says is sent as it is every time.
-void ReadHeaders(benchmark::State& state, const std::string& secret, uint32_t max_frame_size) {
+// HEADERS of equal requests: the first enters the dynamic table, the others refer to it. What is sensitive in `more` is sent as it is every
+// time.
+void ReadHeaders(benchmark::State& state, const std::vector<http::HeaderField>& more, uint32_t max_frame_size) {
   std::vector<http::HeaderField> fields(std::begin(kRequest), std::end(kRequest));
-  if (!secret.empty()) fields.push_back({.name = "authorization", .value = secret, .sensitive = true});
+  fields.insert(fields.end(), more.begin(), more.end());
   Batch batch;
   batch.count = 100;
   io::BlockPool pool;
@@ -148,15 +149,40 @@ void ReadHeaders(benchmark::State& state, const std::string& secret, uint32_t ma
   ReadFrames(state, state.range(0) != 0, batch);
 }
 
-void BM_Headers(benchmark::State& state) { ReadHeaders(state, "", kMinMaxFrameSize); }
+void BM_Headers(benchmark::State& state) { ReadHeaders(state, {}, kMinMaxFrameSize); }
 BENCHMARK(BM_Headers)->ArgNames({"reuse"})->Arg(1)->Arg(0);
 
-// A bearer token of 256 bytes, in one HEADERS frame, and in HEADERS with CONTINUATION.
-void BM_HeadersWithToken(benchmark::State& state) { ReadHeaders(state, std::string(256, 'Z'), kMinMaxFrameSize); }
+// A bearer token of 256 bytes, in one HEADERS frame, and in HEADERS with two CONTINUATION frames, which the framer merges.
+void ReadToken(benchmark::State& state, uint32_t max_frame_size) {
+  const std::string token(256, 'Z');
+  ReadHeaders(state, {{.name = "authorization", .value = token, .sensitive = true}}, max_frame_size);
+}
+
+void BM_HeadersWithToken(benchmark::State& state) { ReadToken(state, kMinMaxFrameSize); }
 BENCHMARK(BM_HeadersWithToken)->ArgNames({"reuse"})->Arg(1)->Arg(0);
 
-void BM_HeadersContinuation(benchmark::State& state) { ReadHeaders(state, std::string(256, 'Z'), 100); }
+void BM_HeadersContinuation(benchmark::State& state) { ReadToken(state, 100); }
 BENCHMARK(BM_HeadersContinuation)->ArgNames({"reuse"})->Arg(1)->Arg(0);
+
+// 40 fields of metadata beside them: all in the dynamic table, in one HEADERS frame; and all sent as they are, in HEADERS with
+// CONTINUATION.
+void ReadMetadata(benchmark::State& state, bool sensitive, uint32_t max_frame_size) {
+  constexpr size_t kFields = 40;
+  std::vector<std::string> texts;
+  for (size_t i = 0; i < kFields; ++i) {
+    texts.push_back("x-bench-field-" + std::to_string(i));
+    texts.push_back("the value of field " + std::to_string(i));
+  }
+  std::vector<http::HeaderField> fields;
+  for (size_t i = 0; i < kFields; ++i) fields.push_back({.name = texts[2 * i], .value = texts[2 * i + 1], .sensitive = sensitive});
+  ReadHeaders(state, fields, max_frame_size);
+}
+
+void BM_HeadersWithMetadata(benchmark::State& state) { ReadMetadata(state, false, kMinMaxFrameSize); }
+BENCHMARK(BM_HeadersWithMetadata)->ArgNames({"reuse"})->Arg(1)->Arg(0);
+
+void BM_MetadataContinuation(benchmark::State& state) { ReadMetadata(state, true, 512); }
+BENCHMARK(BM_MetadataContinuation)->ArgNames({"reuse"})->Arg(1)->Arg(0);
 
 }  // namespace
 }  // namespace culvert::frame

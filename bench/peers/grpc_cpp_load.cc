@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -53,16 +54,19 @@ class Shared {
   // More threads than gRPC C++ makes for callbacks: each gets a meter when it first asks for one.
   static constexpr size_t kMeters = 256;
 
-  Shared(Run& run, const SimpleRequest& request, int slots) : request_(request), live_(slots) {
-    for (size_t i = 0; i < kMeters; ++i) meters_.push_back(&run.AddMeter());
+  // `bulk`: whose slots are measured apart.
+  Shared(Run& run, bool bulk, const SimpleRequest& request, int slots) : request_(request), live_(slots) {
+    for (size_t i = 0; i < (slots > 0 ? kMeters : 1); ++i) meters_.push_back(bulk ? &run.AddBulkMeter() : &run.AddMeter());
+    if (slots == 0) ended_.Notify();
   }
 
   const SimpleRequest& request() const { return request_; }
   bool over() const { return meters_[0]->over(); }
   // Of the calling thread.
   Meter& meter() {
-    static thread_local Meter* const mine = meters_.at(used_.fetch_add(1, std::memory_order_relaxed));
-    return *mine;
+    static std::atomic<size_t> threads{0};
+    static thread_local const size_t mine = threads.fetch_add(1, std::memory_order_relaxed);
+    return *meters_.at(mine);
   }
   void OnSlotEnded() {
     if (live_.fetch_sub(1, std::memory_order_acq_rel) == 1) ended_.Notify();
@@ -72,7 +76,6 @@ class Shared {
  private:
   const SimpleRequest& request_;
   std::vector<Meter*> meters_;
-  std::atomic<size_t> used_{0};
   std::atomic<int> live_;
   absl::Notification ended_;
 };
@@ -96,12 +99,22 @@ class Slot {
     absl::MutexLock lock(&mutex_);
     if (context_) context_->TryCancel();
   }
+  // The operations that it did within the measured window.
+  uint64_t share() const { return share_.load(std::memory_order_relaxed); }
 
  protected:
   virtual void Call() = 0;
   // Destroys what lives in the memory of the last call, which goes away with its context.
   virtual void DropCall() {}
   virtual void Pause() = 0;
+
+  // Returns the meter that it was noted in.
+  Meter& OnOperation() {
+    Meter& meter = shared_.meter();
+    meter.OnOperation();
+    if (meter.measured()) share_.fetch_add(1, std::memory_order_relaxed);
+    return meter;
+  }
 
   // The call is over. The next one follows, after a pause.
   void OnBroken(const grpc::Status& status) {
@@ -121,6 +134,9 @@ class Slot {
   absl::Mutex mutex_;  // a stream is opened while the main thread cancels
   std::optional<grpc::ClientContext> context_;
   grpc::Alarm pause_;
+
+ private:
+  std::atomic<uint64_t> share_{0};  // both directions of a stream may count at once
 };
 
 // One in kTimedMessages of the messages that go one way.
@@ -131,7 +147,6 @@ class Stopwatch {
     if (timed_) begin_ = Clock::now();
   }
   void End(Meter& meter) {
-    meter.OnOperation();
     if (timed_) meter.OnLatency(begin_, Clock::now());
   }
 
@@ -170,9 +185,7 @@ class AsyncUnarySlot final : public Slot {
   void OnDone() {
     if (!status_.ok() || shared_.over()) return OnBroken(status_);
     const Clock::time_point now = Clock::now();
-    Meter& meter = shared_.meter();
-    meter.OnOperation();
-    meter.OnLatency(begin_, now);
+    OnOperation().OnLatency(begin_, now);
     begin_ = now;
     DropCall();
     context_.emplace();
@@ -216,9 +229,7 @@ class AsyncPingPongSlot final : public Slot {
     if (--pending_ != 0) return;
     if (failed_ || shared_.over()) return stream_->Finish(&status_, &finished_);
     const Clock::time_point now = Clock::now();
-    Meter& meter = shared_.meter();
-    meter.OnOperation();
-    meter.OnLatency(begin_, now);
+    OnOperation().OnLatency(begin_, now);
     Exchange(now);
   }
   void DropCall() override { stream_.reset(); }
@@ -277,12 +288,12 @@ class AsyncFlowSlot final : public Slot {
   }
   void OnRead(bool ok) {
     if (!ok || shared_.over()) return SideEnded();
-    reading_.End(shared_.meter());
+    reading_.End(OnOperation());
     Read();
   }
   void OnWritten(bool ok) {
     if (!ok || shared_.over()) return SideEnded();
-    writing_.End(shared_.meter());
+    writing_.End(OnOperation());
     Write();
   }
   void SideEnded() {
@@ -321,9 +332,7 @@ class CallbackUnarySlot final : public Slot {
   void OnDone(const grpc::Status& status) {
     if (!status.ok() || shared_.over()) return OnBroken(status);
     const Clock::time_point now = Clock::now();
-    Meter& meter = shared_.meter();
-    meter.OnOperation();
-    meter.OnLatency(begin_, now);
+    OnOperation().OnLatency(begin_, now);
     begin_ = now;
     context_.emplace();
     Next();
@@ -360,9 +369,7 @@ class CallbackPingPongSlot final : public Slot, public grpc::ClientBidiReactor<S
     if (pending_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
     if (failed_.load(std::memory_order_relaxed) || shared_.over()) return;  // OnDone follows, by itself or by Cancel
     const Clock::time_point now = Clock::now();
-    Meter& meter = shared_.meter();
-    meter.OnOperation();
-    meter.OnLatency(begin_, now);
+    OnOperation().OnLatency(begin_, now);
     Exchange(now);
   }
   void OnDone(const grpc::Status& status) override { OnBroken(status); }
@@ -412,12 +419,12 @@ class CallbackFlowSlot final : public Slot, public Reactor {
   // Of the two only those of Reactor override something.
   void OnReadDone(bool ok) {
     if (!ok || shared_.over()) return;  // OnDone follows, by itself or by Cancel
-    reading_.End(shared_.meter());
+    reading_.End(OnOperation());
     Read();
   }
   void OnWriteDone(bool ok) {
     if (!ok || shared_.over()) return;
-    writing_.End(shared_.meter());
+    writing_.End(OnOperation());
     Write();
   }
   void OnDone(const grpc::Status& status) override { OnBroken(status); }
@@ -441,13 +448,24 @@ class GrpcCppGenerator final : public Generator {
   }
 
   GrpcCppGenerator(const Workload& work, bool async)
-      : work_(work), async_(async), request_(MakeRequest(work.request_bytes, work.response_bytes)) {
+      : work_(work),
+        async_(async),
+        request_(MakeRequest(work.request_bytes, work.response_bytes)),
+        bulk_request_(MakeRequest(work.bulk_request_bytes(), work.bulk_response_bytes())) {
+    std::shared_ptr<grpc::ChannelCredentials> credentials = grpc::InsecureChannelCredentials();
+    if (!work.tls_roots.empty()) {
+      grpc::SslCredentialsOptions tls;
+      tls.pem_root_certs = work.tls_roots;
+      credentials = grpc::SslCredentials(tls);
+    }
     for (int i = 0; i < work.connections; ++i) {
       grpc::ChannelArguments arguments;
       // Channels of equal arguments share their connection otherwise.
       arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
       arguments.SetMaxReceiveMessageSize(kMaxResponseBytes + 1024);
-      stubs_.push_back(BenchmarkService::NewStub(grpc::CreateCustomChannel(work.target, grpc::InsecureChannelCredentials(), arguments)));
+      if (!work.tls_roots.empty()) arguments.SetSslTargetNameOverride(std::string(work.tls_server_name));
+      channels_.push_back(grpc::CreateCustomChannel(work.target, credentials, arguments));
+      stubs_.push_back(BenchmarkService::NewStub(channels_.back()));
     }
     if (!async) return;
     for (int i = 0; i < std::min(work.threads, work.connections); ++i) queues_.push_back(std::make_unique<grpc::CompletionQueue>());
@@ -462,29 +480,46 @@ class GrpcCppGenerator final : public Generator {
   absl::string_view name() const override { return async_ ? "grpc_cpp async" : "grpc_cpp callback"; }
 
   absl::Status Reach(absl::Duration limit) override {
-    grpc::ClientContext context;
-    context.set_deadline(absl::ToChronoTime(absl::Now() + limit));
-    SimpleResponse response;
-    const grpc::Status status = stubs_.front()->UnaryCall(&context, request_, &response);
-    return absl::Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
+    constexpr size_t kAtOnce = 100;
+    const SimpleRequest request = MakeRequest(0, 0);
+    for (size_t i = 0; i < stubs_.size(); ++i) {
+      if (i % kAtOnce == 0) {
+        for (size_t n = i; n < std::min(i + kAtOnce, stubs_.size()); ++n) channels_[n]->GetState(/*try_to_connect=*/true);
+      }
+      grpc::ClientContext context;
+      context.set_deadline(absl::ToChronoTime(absl::Now() + limit));
+      SimpleResponse response;
+      const grpc::Status status = stubs_[i]->UnaryCall(&context, request, &response);
+      if (!status.ok()) return absl::Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
+    }
+    return absl::OkStatus();
   }
 
   void Start(Run& run) override {
-    shared_.emplace(run, request_, work_.connections * work_.streams);
+    shared_.emplace(run, /*bulk=*/false, request_, work_.connections * work_.streams);
+    bulk_.emplace(run, /*bulk=*/true, bulk_request_, work_.connections * work_.bulk_streams);
     for (size_t i = 0; i < stubs_.size(); ++i) {
-      for (int n = 0; n < work_.streams; ++n) {
-        slots_.push_back(async_ ? NewAsyncSlot(*stubs_[i], *queues_[i % queues_.size()]) : NewCallbackSlot(*stubs_[i]));
-      }
+      for (int n = 0; n < work_.streams; ++n) slots_.push_back(NewSlot(work_.call, *shared_, i));
+      for (int n = 0; n < work_.bulk_streams; ++n) bulk_slots_.push_back(NewSlot(work_.bulk_call, *bulk_, i));
     }
     for (const auto& queue : queues_) threads_.emplace_back([&queue] { RunQueue(*queue); });
     for (const auto& slot : slots_) slot->Start();
+    for (const auto& slot : bulk_slots_) slot->Start();
   }
 
   bool Stop() override {
     // Calls end by themselves, streams do not.
-    if (work_.call == CallKind::kUnary) return shared_->WaitUntilEnded(absl::Seconds(10));
-    for (const auto& slot : slots_) slot->Cancel();
-    return shared_->WaitUntilEnded(absl::Seconds(10));
+    for (const auto& slot : bulk_slots_) slot->Cancel();
+    if (work_.call != CallKind::kUnary) {
+      for (const auto& slot : slots_) slot->Cancel();
+    }
+    return shared_->WaitUntilEnded(absl::Seconds(10)) && bulk_->WaitUntilEnded(absl::Seconds(10));
+  }
+
+  std::vector<uint64_t> Shares() const override {
+    std::vector<uint64_t> shares;
+    for (const auto& slot : slots_) shares.push_back(slot->share());
+    return shares;
   }
 
  private:
@@ -494,34 +529,39 @@ class GrpcCppGenerator final : public Generator {
     while (queue.Next(&tag, &ok)) static_cast<Tag*>(tag)->Run(ok);
   }
 
-  std::unique_ptr<Slot> NewAsyncSlot(Stub& stub, grpc::CompletionQueue& queue) {
-    switch (work_.call) {
+  std::unique_ptr<Slot> NewSlot(CallKind call, Shared& shared, size_t connection) {
+    Stub& stub = *stubs_[connection];
+    return async_ ? NewAsyncSlot(call, shared, stub, *queues_[connection % queues_.size()]) : NewCallbackSlot(call, shared, stub);
+  }
+
+  static std::unique_ptr<Slot> NewAsyncSlot(CallKind call, Shared& shared, Stub& stub, grpc::CompletionQueue& queue) {
+    switch (call) {
       case CallKind::kUnary:
-        return std::make_unique<AsyncUnarySlot>(*shared_, stub, queue);
+        return std::make_unique<AsyncUnarySlot>(shared, stub, queue);
       case CallKind::kPingPong:
-        return std::make_unique<AsyncPingPongSlot>(*shared_, stub, queue);
+        return std::make_unique<AsyncPingPongSlot>(shared, stub, queue);
       case CallKind::kServerStream:
-        return std::make_unique<AsyncFlowSlot<grpc::ClientAsyncReader<SimpleResponse>>>(*shared_, stub, queue);
+        return std::make_unique<AsyncFlowSlot<grpc::ClientAsyncReader<SimpleResponse>>>(shared, stub, queue);
       case CallKind::kClientStream:
-        return std::make_unique<AsyncFlowSlot<grpc::ClientAsyncWriter<SimpleRequest>>>(*shared_, stub, queue);
+        return std::make_unique<AsyncFlowSlot<grpc::ClientAsyncWriter<SimpleRequest>>>(shared, stub, queue);
       case CallKind::kBothWays:
-        return std::make_unique<AsyncFlowSlot<grpc::ClientAsyncReaderWriter<SimpleRequest, SimpleResponse>>>(*shared_, stub, queue);
+        return std::make_unique<AsyncFlowSlot<grpc::ClientAsyncReaderWriter<SimpleRequest, SimpleResponse>>>(shared, stub, queue);
     }
     return nullptr;
   }
 
-  std::unique_ptr<Slot> NewCallbackSlot(Stub& stub) {
-    switch (work_.call) {
+  static std::unique_ptr<Slot> NewCallbackSlot(CallKind call, Shared& shared, Stub& stub) {
+    switch (call) {
       case CallKind::kUnary:
-        return std::make_unique<CallbackUnarySlot>(*shared_, stub);
+        return std::make_unique<CallbackUnarySlot>(shared, stub);
       case CallKind::kPingPong:
-        return std::make_unique<CallbackPingPongSlot>(*shared_, stub);
+        return std::make_unique<CallbackPingPongSlot>(shared, stub);
       case CallKind::kServerStream:
-        return std::make_unique<CallbackFlowSlot<grpc::ClientReadReactor<SimpleResponse>>>(*shared_, stub);
+        return std::make_unique<CallbackFlowSlot<grpc::ClientReadReactor<SimpleResponse>>>(shared, stub);
       case CallKind::kClientStream:
-        return std::make_unique<CallbackFlowSlot<grpc::ClientWriteReactor<SimpleRequest>>>(*shared_, stub);
+        return std::make_unique<CallbackFlowSlot<grpc::ClientWriteReactor<SimpleRequest>>>(shared, stub);
       case CallKind::kBothWays:
-        return std::make_unique<CallbackFlowSlot<grpc::ClientBidiReactor<SimpleRequest, SimpleResponse>>>(*shared_, stub);
+        return std::make_unique<CallbackFlowSlot<grpc::ClientBidiReactor<SimpleRequest, SimpleResponse>>>(shared, stub);
     }
     return nullptr;
   }
@@ -529,11 +569,15 @@ class GrpcCppGenerator final : public Generator {
   const Workload work_;
   const bool async_;
   const SimpleRequest request_;
-  std::vector<std::unique_ptr<Stub>> stubs_;                    // one for each connection
+  const SimpleRequest bulk_request_;
+  std::vector<std::shared_ptr<grpc::Channel>> channels_;        // one for each connection
+  std::vector<std::unique_ptr<Stub>> stubs_;                    // of each channel
   std::vector<std::unique_ptr<grpc::CompletionQueue>> queues_;  // async: one for each thread
   std::vector<std::thread> threads_;
   std::optional<Shared> shared_;
-  std::vector<std::unique_ptr<Slot>> slots_;
+  std::optional<Shared> bulk_;
+  std::vector<std::unique_ptr<Slot>> slots_;  // those of the first connection, then of the second, ...
+  std::vector<std::unique_ptr<Slot>> bulk_slots_;
 };
 
 }  // namespace

@@ -480,8 +480,15 @@ int ServerMain(int argc, char** argv) {
   }
   grpc::ServerBuilder builder;
   int port = 0;
-  builder.AddListeningPort(serving.listen(), grpc::InsecureServerCredentials(), &port);
+  std::shared_ptr<grpc::ServerCredentials> credentials = grpc::InsecureServerCredentials();
+  if (!serving.tls_certificate().empty()) {
+    grpc::SslServerCredentialsOptions tls;
+    tls.pem_key_cert_pairs.push_back({serving.tls_key(), serving.tls_certificate()});
+    credentials = grpc::SslServerCredentials(tls);
+  }
+  builder.AddListeningPort(serving.listen(), credentials, &port);
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  if (serving.max_concurrent_streams() > 0) builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, serving.max_concurrent_streams());
   builder.SetMaxReceiveMessageSize(kMaxResponseBytes + 1024);
   mode->Configure(builder);
   const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();

@@ -54,8 +54,19 @@ class Cells(unittest.TestCase):
                          ("pingpong", 8, 50, 1024, 1024, True))
         self.assertIsNone(cell.floor)
         self.assertEqual(bench.make_cell("server_stream_1x1_65536B").request_bytes, 16)
-        for name in ("quic_1x1", "unary", "unary_0x1", "unary_1x1_16", ""):
+        cell = bench.make_cell("tls_unary_4x2_100B_3t")
+        self.assertEqual((cell.tls, cell.call, cell.connections, cell.streams, cell.response_bytes, cell.threads), (True, "unary", 4, 2, 100, 3))
+        self.assertIsNone(bench.make_cell("unary_4x2").threads)
+        for name in ("quic_1x1", "unary", "unary_0x1", "unary_1x1_16", "unary_1x1_0t", "ssl_unary_1x1", ""):
             self.assertIsNone(bench.make_cell(name), name)
+
+    def test_names_are_of_one_thing(self):
+        names = [cell.name for cells in bench.GROUPS.values() for cell in cells] + list(bench.GROUPS) + [sweep.name for sweep in bench.SWEEPS]
+        self.assertEqual(len(names), len(set(names)))
+        for sweep in bench.SWEEPS:
+            for x, name in sweep.cells.items():
+                self.assertIsNotNone(bench.make_cell(name), name)
+            self.assertTrue(set((sweep.held or ())[:2]) <= set(sweep.cells), sweep.name)
 
     def test_selection_has_each_cell_once(self):
         cells, unknown = bench.select_cells(["streams", "unary_1x100", "nonsense"], False)
@@ -63,6 +74,11 @@ class Cells(unittest.TestCase):
         self.assertEqual(unknown, ["nonsense"])
         self.assertEqual(bench.select_cells([], False)[0], list(bench.TABLE))
         self.assertGreater(len(bench.select_cells([], True)[0]), len(bench.TABLE))
+        self.assertEqual(bench.select_cells(["tls"], False)[0], list(bench.GROUPS["tls"]))
+        everything = bench.select_cells([], False, True)[0]
+        self.assertEqual(len(everything), len(set(everything)))
+        for cells in (*bench.GROUPS.values(), bench.select_cells([], True)[0]):
+            self.assertLessEqual(set(cells), set(everything))
 
 
 class Output(unittest.TestCase):
@@ -133,6 +149,48 @@ class Report(unittest.TestCase):
         self.results.add(RATE_CELL, "culvert", {"rate": 5, "errors": 1})
         self.assertEqual(self.results.culvert_failed(), ["unary_1x100", "h2load"])
 
+    def test_a_floor_without_an_aim(self):
+        cell = bench.make_cell("bulk_beside_small")
+        self.results = report.Results([cell])
+        self.results.add(cell, "culvert", {"p99_growth": 2.5, "p99_alone_us": 10, "errors": 0})
+        self.assertEqual(self.results.verdict(cell), (2.5, True, None))
+        self.assertIn("| 2.50 x  | 3 ok  | -", report.ratio_table(self.results))
+        self.assertIn("10.0", report.kind_table(self.results, "bulk"))
+        self.assertEqual(report.kind_table(self.results, "fairness"), "")
+
+    def test_reuse_is_held_against_none(self):
+        cell = bench.make_cell("reuse_headers")
+        self.results = report.Results([cell])
+        self.add(cell, "culvert", 300)
+        self.add(cell, "culvert reuse off", 200)
+        self.assertEqual(self.results.median(cell, "culvert"), 300)
+        self.assertEqual(self.results.ratio(cell, "culvert reuse off"), 1.5)
+        self.assertIn("1.50 x culvert reuse off", report.ratio_table(self.results))
+
+    def test_sweep(self):
+        sweep = next(sweep for sweep in bench.SWEEPS if sweep.name == "streams")
+        for factor, verdict in ((1.4, "1.40, held to 1.5: ok"), (1.6, "1.60, held to 1.5: short")):
+            cells = [bench.make_cell(name) for name in sweep.cells.values()]
+            self.results = report.Results(cells)
+            for cell in cells:
+                grown = factor if cell.streams == 10000 else 1
+                for contender, cost in (("culvert", 2), ("grpc_cpp a/a", 30)):
+                    self.results.add(cell, contender, {"rate": 1e6 / cost, "client_us_per_op": cost * grown, "server_us_per_op": cost * grown,
+                                                       "errors": 0})
+            self.assertEqual(self.results.cost(cells[0], "culvert"), 4)
+            table = report.sweep_table(self.results, sweep)
+            self.assertIn("CPU time per operation of culvert at 10,000 over that at 100: " + verdict, table)
+            self.assertEqual(table.count("held to"), 1)
+            self.assertIn("culvert us/op", table.splitlines()[0])
+            self.assertIn("| 500,000    | 4.00 ", table)
+            names = [name for name, _ in report.plots(self.results, bench.SWEEPS, bench.describe)]
+            self.assertLessEqual({"cost_streams.svg", "throughput_streams.svg"}, set(names))
+        self.assertEqual(report.sweep_table(report.Results(cells), sweep), "")
+
+    def test_cost_needs_both_sides(self):
+        self.results.add(RATE_CELL, "culvert", {"rate": 1, "client_us_per_op": 3, "errors": 0})
+        self.assertIsNone(self.results.cost(RATE_CELL, "culvert"))
+
     def test_markdown_is_aligned(self):
         self.assertEqual(report.markdown(["a", "b"], [["long", "x"]]), "| a    | b |\n| ---- | - |\n| long | x |\n")
 
@@ -184,9 +242,24 @@ SERVER = """
     signal.pause()
 """
 LOAD = """
-    import json, sys
+    import json, os, sys
     flags = dict(argument.lstrip("-").partition("=")[::2] for argument in sys.argv[1:])
-    print(json.dumps({"rate": RATE * int(flags["streams"]), "p50_us": 3, "p90_us": 4, "p99_us": 5, "p999_us": 6, "errors": 0}))
+    rate = RATE * int(flags["streams"]) / (2 if os.environ.get("CULVERT_HTTP2_REUSE_FRAMES") == "0" else 1)
+    bulk = {"bulk_mib_per_s": 7, "p99_us": 9} if flags.get("bulk_streams") == "1" else {}
+    print(json.dumps(dict({"rate": rate, "p50_us": 3, "p90_us": 4, "p99_us": 6, "p999_us": 7, "errors": 0, "stream_ops_min": 5, "stream_ops_max": 10,
+                           "connection_ops_min": 0, "connection_ops_max": 1, "stream_jain": 0.9, "connection_jain": 0.8, "flags": flags}, **bulk)))
+"""
+TLS_SERVER = """
+    import signal, socket, ssl, sys
+    flags = dict(argument.lstrip("-").partition("=")[::2] for argument in sys.argv[1:])
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(flags["tls_certificate"], flags["tls_key"])
+    context.set_alpn_protocols(["h2"])
+    listener = socket.create_server(("127.0.0.1", 0))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    print("READY 127.0.0.1:%d" % listener.getsockname()[1], flush=True)
+    while True:
+        context.wrap_socket(listener.accept()[0], server_side=True).close()
 """
 
 
@@ -234,6 +307,55 @@ class Runs(unittest.TestCase):
         files = os.listdir(os.path.join(self.directory, "out"))
         self.assertEqual(sorted(files), ["latency_unary_1x10.svg", "latency_unary_1x100.svg", "results.json", "results.md",
                                          "throughput_streams.svg"])
+
+    def test_a_bulk_stream_beside_small_calls(self):
+        code, said, results = self.bench("bulk_upload_beside_small", "--grpc=callback/async", "--rounds=1")
+        self.assertEqual(code, 0, said)
+        cell = results["cells"][0]
+        self.assertEqual(cell["verdict"], [1.5, True, None])
+        run = cell["contenders"]["culvert"]["runs"][0]
+        self.assertEqual((run["p99_alone_us"], run["p99_us"], run["bulk_mib_per_s"]), (6, 9, 7))
+        self.assertEqual(run["flags"]["bulk_call"], "client_stream")
+        self.assertEqual(set(cell["contenders"]), {"culvert", "grpc_cpp callback/async"})
+        self.assertIn("bulk MiB/s", said)
+
+    def test_fairness(self):
+        code, said, results = self.bench("fairness_unary_64x100", "--grpc=callback/async", "--rounds=1")
+        self.assertEqual(code, 0, said)
+        cell = results["cells"][0]
+        run = cell["contenders"]["culvert"]["runs"][0]
+        self.assertEqual((cell["contenders"]["culvert"]["median"], run["stream_spread"]), (2, 2))
+        self.assertNotIn("connection_spread", run)  # one connection got nothing
+        self.assertIn("busiest / idlest stream", said)
+
+    def test_reuse_on_and_off(self):
+        code, said, results = self.bench("reuse_headers", "unary_1x1", "--grpc=callback/async", "--rounds=1")
+        self.assertEqual(code, 0, said)
+        cell, other = results["cells"]
+        self.assertEqual({name: found["median"] for name, found in cell["contenders"].items()}, {"culvert": 60000, "culvert reuse off": 30000})
+        self.assertEqual(cell["contenders"]["culvert"]["runs"][0]["flags"]["metadata_fields"], "40")
+        self.assertEqual(set(other["contenders"]), {"culvert", "grpc_cpp callback/async"})
+
+    def test_streams_that_stay_open_raise_the_limit(self):
+        for name, raised in (("pingpong_1x1000", True), ("unary_1x1000", False), ("pingpong_64x100", False)):
+            self.program("server", "import sys\nif any(a == '--max_concurrent_streams=1000' for a in sys.argv): sys.exit('raised')\n" +
+                         textwrap.dedent(SERVER))
+            failures = self.bench(name, "--contenders=culvert", "--rounds=1")[2]["cells"][0]["failures"]
+            self.assertEqual("raised" in failures.get("culvert", ""), raised, name)
+
+    def test_tls_is_of_one_cipher_suite(self):
+        self.program("server", TLS_SERVER)
+        self.program("grpc_cpp_server", "import os\nos.environ.pop('OPENSSL_CONF')\n" + "os.execv(%r, [%r] + __import__('sys').argv[1:])" % (
+            os.path.join(self.directory, "server"), "server"))
+        code, said, results = self.bench("tls_unary_1x100", "--grpc=callback/async", "--rounds=1")
+        self.assertEqual(code, 0, said)
+        cell = results["cells"][0]
+        run = cell["contenders"]["culvert"]["runs"][0]
+        self.assertEqual(run["cipher"], "TLSv1.3 TLS_AES_128_GCM_SHA256")
+        self.assertTrue(run["flags"]["tls_roots"].endswith("certificate.pem"))
+        self.assertIn("TLS: TLSv1.3 TLS_AES_128_GCM_SHA256", said)
+        # One that does not hold to it is left out.
+        self.assertIn("the server chose TLSv1.3 with", cell["failures"]["grpc_cpp callback/async"])
 
     def test_a_peer_that_fails_is_left_out(self):
         self.program("grpc_cpp_server", "import sys\nsys.exit('no port is free')")

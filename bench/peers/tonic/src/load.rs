@@ -6,6 +6,7 @@
 
 mod flags;
 mod meter;
+mod tls;
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
@@ -13,7 +14,7 @@ use std::time::{Duration, Instant};
 use pb::benchmark_service_client::BenchmarkServiceClient;
 use pb::{Payload, SimpleRequest};
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
 use tonic::Status;
 
 mod pb {
@@ -82,10 +83,14 @@ async fn again_and_again(call: &'static str, client: Client, request: SimpleRequ
     }
 }
 
-async fn connect(target: &str, request: &SimpleRequest) -> Result<Client, Box<dyn std::error::Error>> {
-    let channel = Endpoint::from_shared(format!("http://{target}"))?.connect_timeout(Duration::from_secs(10)).connect().await?;
+async fn connect(target: &str, tls: Option<&ClientTlsConfig>) -> Result<Client, Box<dyn std::error::Error>> {
+    let endpoint = match tls {
+        Some(tls) => Endpoint::from_shared(format!("https://{target}"))?.tls_config(tls.clone())?,
+        None => Endpoint::from_shared(format!("http://{target}"))?,
+    };
+    let channel = endpoint.connect_timeout(Duration::from_secs(10)).connect().await?;
     let mut client = BenchmarkServiceClient::new(channel).max_decoding_message_size(MAX_MESSAGE + 1024);
-    tokio::time::timeout(Duration::from_secs(10), client.unary_call(request.clone())).await??;
+    tokio::time::timeout(Duration::from_secs(10), client.unary_call(SimpleRequest::default())).await??;
     Ok(client)
 }
 
@@ -113,17 +118,28 @@ async fn run(flags: &flags::Flags) -> i32 {
     let request =
         SimpleRequest { response_size: response_bytes, payload: Some(Payload { body, ..Default::default() }), ..Default::default() };
 
+    let tls = match flags.text("tls_roots") {
+        "" => None,
+        path => {
+            tls::pin_cipher_suite();
+            let roots = std::fs::read(path).unwrap_or_else(|error| flags.fail(&format!("cannot read '{path}': {error}")));
+            let config = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(roots));
+            Some(config.domain_name(flags.text("tls_server_name")))
+        }
+    };
+    let mut clients = Vec::new();
     for _ in 0..connections {
-        match connect(target, &request).await {
-            Ok(client) => {
-                for _ in 0..streams {
-                    tokio::spawn(again_and_again(call, client.clone(), request.clone()));
-                }
-            }
+        match connect(target, tls.as_ref()).await {
+            Ok(client) => clients.push(client),
             Err(error) => {
                 eprintln!("load: {target} does not answer: {error}");
                 return 1;
             }
+        }
+    }
+    for client in clients {
+        for _ in 0..streams {
+            tokio::spawn(again_and_again(call, client.clone(), request.clone()));
         }
     }
 
@@ -175,6 +191,8 @@ fn main() {
             ("duration", "5s"),
             ("threads", "1"),
             ("server_pid", "0"),
+            ("tls_roots", ""),
+            ("tls_server_name", "localhost"),
             ("json", "false"),
         ],
     );

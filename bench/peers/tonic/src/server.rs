@@ -4,6 +4,7 @@
 //!     READY 127.0.0.1:41234
 
 mod flags;
+mod tls;
 
 use std::pin::Pin;
 
@@ -12,6 +13,7 @@ use pb::{Payload, SimpleRequest, SimpleResponse};
 use tokio::signal::unix::{signal, SignalKind};
 use tokio_stream::{Stream, StreamExt};
 use tonic::transport::server::TcpIncoming;
+use tonic::transport::{Identity, ServerTlsConfig};
 use tonic::{Request, Response, Status, Streaming};
 
 mod pb {
@@ -61,13 +63,22 @@ impl BenchmarkService for Service {
     }
 }
 
-async fn serve(listen: &str) -> Result<(), Box<dyn std::error::Error>> {
-    let listener = tokio::net::TcpListener::bind(listen).await?;
+async fn serve(flags: &flags::Flags) -> Result<(), Box<dyn std::error::Error>> {
+    let mut server = tonic::transport::Server::builder();
+    if !flags.text("tls_certificate").is_empty() {
+        tls::pin_cipher_suite();
+        let identity = Identity::from_pem(std::fs::read(flags.text("tls_certificate"))?, std::fs::read(flags.text("tls_key"))?);
+        server = server.tls_config(ServerTlsConfig::new().identity(identity))?;
+    }
+    if flags.get::<u32>("max_concurrent_streams") > 0 {
+        server = server.max_concurrent_streams(flags.get::<u32>("max_concurrent_streams"));
+    }
+    let listener = tokio::net::TcpListener::bind(flags.text("listen")).await?;
     let address = listener.local_addr()?;
     let mut stop = signal(SignalKind::terminate())?;
     println!("READY {address}");
     let service = BenchmarkServiceServer::new(Service).max_decoding_message_size(MAX_MESSAGE + 1024);
-    let server = tonic::transport::Server::builder().add_service(service);
+    let server = server.add_service(service);
     // A graceful end would wait for streams that stay open.
     tokio::select! {
         served = server.serve_with_incoming(TcpIncoming::from(listener).with_nodelay(Some(true))) => Ok(served?),
@@ -77,9 +88,12 @@ async fn serve(listen: &str) -> Result<(), Box<dyn std::error::Error>> {
 }
 
 fn main() {
-    let flags = flags::Flags::parse("server", &[("listen", "127.0.0.1:50051"), ("threads", "0")]);
+    let flags = flags::Flags::parse(
+        "server",
+        &[("listen", "127.0.0.1:50051"), ("threads", "0"), ("max_concurrent_streams", "0"), ("tls_certificate", ""), ("tls_key", "")],
+    );
     let runtime = flags::runtime(flags.get("threads"));
-    if let Err(error) = runtime.block_on(serve(flags.text("listen"))) {
+    if let Err(error) = runtime.block_on(serve(&flags)) {
         eprintln!("server: cannot serve on {}: {error}", flags.text("listen"));
         std::process::exit(1);
     }
