@@ -53,7 +53,7 @@ struct Options {
   std::chrono::milliseconds idle_timeout{15 * 60 * 1000};
   // After so long without a byte from the peer a PING goes out, and without a byte within keepalive_timeout from then on the connection is closed. 0: no
   // PINGs; the sockets' own keepalive notices a peer that is gone, but not one that hangs. A client asks only while calls are under way, and
-  // servers of gRPC's may refuse who asks more often than every five minutes.
+  // servers of gRPC's may refuse who asks more often than every five minutes. A client that a server drains has keepalive_timeout to answer, too.
   std::chrono::milliseconds keepalive_time{0};
   std::chrono::milliseconds keepalive_timeout{20000};
   // How often a client may ask us by PING while it has no stream open; more often costs it the connection: ENHANCE_YOUR_CALM "too_many_pings". 0: as

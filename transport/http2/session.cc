@@ -214,6 +214,7 @@ std::chrono::milliseconds Session::watch_period() const {
 
 void Session::Watch() {
   const std::shared_ptr<Session> self = shared_from_this();
+  const Clock::time_point due = watch_timer_.when();
   if (draining_ && role_ == Role::kServer && goaway_last_ == frame::kMaxStreamId) EndDrain();
   const bool asks = options_.keepalive_time.count() > 0 && (role_ == Role::kServer || stream_count_ > 0);
   if (asks && !heard_ && pinged_) {
@@ -231,7 +232,7 @@ void Session::Watch() {
   }
   const bool asked = pinged_ || (draining_ && goaway_last_ == frame::kMaxStreamId);  // by a PING
   const auto next = asked ? options_.keepalive_timeout : watch_period();
-  if (next.count() > 0) watch_timer_.Start(watch_timer_.when() + next);
+  if (next.count() > 0) watch_timer_.Start(due + next);
 }
 
 bool Session::IsIdleForLong() {
@@ -326,6 +327,7 @@ void Session::Drain() {
     // RFC 9113 6.8: first announce, then, a round trip later, say which streams were the last.
     SendGoAway(frame::kMaxStreamId, frame::ErrorCode::kNoError, "draining");
     frame::AppendPing(output_, kDrainPing, false);
+    watch_timer_.Start(Clock::now() + options_.keepalive_timeout);  // for a peer that does not answer
     ScheduleFlush();
   }
 }

@@ -171,7 +171,7 @@ class Session final : public std::enable_shared_from_this<Session> {
   io::Timer timer_;                // handshake, then write stall
   io::Timer stall_timer_;          // while released streams have something to send
   io::Timer header_block_timer_;   // while a header block is open
-  io::Timer watch_timer_;          // every watch_period(), for the two below
+  io::Timer watch_timer_;          // every watch_period(), for the two below, and after a PING
   bool heard_ = false;             // a byte, since the watch timer last ran
   bool pinged_ = false;            // and then asked for one
   frame::StreamId idle_since_id_ = 0;  // last_peer_id_ then

@@ -34,9 +34,12 @@ constexpr size_t kMostPerWrite = 4 * kRecord;
 // answered (RFC 8446 4.6.3).
 constexpr size_t kMostUnwritten = kMostPerWrite + kRecord;
 constexpr size_t kPiecesPerWrite = 16;
+// Of input used by one call: what fills a read block. Messages of TLS's own are nothing to who reads, and a
+// peer that sends nothing else as fast as we can take it must not keep the loop from its other connections.
+constexpr size_t kMostInput = BlockPool::kReadBlock + kRecord;
 // How long what was taken before ShutdownWrite waits for a peer that takes nothing, once the stream is
 // closed.
-constexpr std::chrono::seconds kLastWriteTimeout{30};
+constexpr std::chrono::seconds kLastWriteTimeout{5};
 
 // ALPN's list of a connection that serves HTTP/2 alone; see tls_context.cc.
 constexpr std::string_view kH2Only = "\x02h2";
@@ -71,7 +74,7 @@ bool IsIpAddress(const std::string& host) {
 
 // Names in the certificate's subject do not count (RFC 9525 2): only subjectAltName.
 bool ExpectHost(SSL* ssl, const std::string& host) {
-  if (host.empty()) return false;
+  if (host.empty() || host.front() == '.') return false;  // to OpenSSL ".a" is any name below a
   if (IsIpAddress(host)) return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host.c_str()) == 1;
   SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
   return SSL_set1_host(ssl, host.c_str()) == 1 && SSL_set_tlsext_host_name(ssl, host.c_str()) == 1;
@@ -187,7 +190,8 @@ class TlsStream::Core final : public std::enable_shared_from_this<Core> {
   std::error_code inner_error_;         // that reading from the inner stream met
   std::string misuse_;                  // why there will be no handshake
   std::unique_ptr<Timer> last_writes_;  // closed, and still writing
-  bool dry_ = false;                    // OpenSSL has used up all input
+  size_t input_left_ = 0;               // of kMostInput, in the call of OpenSSL's that is under way
+  bool dry_ = false;                    // OpenSSL has used up all input it was given
   bool inner_ended_ = false;
   bool write_wants_input_ =
       false;  // a message of TLS's own came in part, and OpenSSL will not write before it has the rest
@@ -216,11 +220,14 @@ int TlsStream::Core::OnBioRead(BIO* bio, char* to, int size) {
   Core& core = Of(bio);
   BIO_clear_retry_flags(bio);
   if (size <= 0) return 0;
+  const size_t most = std::min(static_cast<size_t>(size), core.input_left_);
   IoResult result;  // would block
-  if (core.out_.size() <= kMostUnwritten)
-    result = core.inner_->TryRead({reinterpret_cast<uint8_t*>(to), static_cast<size_t>(size)});
+  if (most > 0 && core.out_.size() <= kMostUnwritten)
+    result = core.inner_->TryRead({reinterpret_cast<uint8_t*>(to), most});
   switch (result.kind) {
     case IoResult::Kind::kBytes:
+      core.input_left_ -= result.bytes;
+      core.dry_ = false;
       return static_cast<int>(result.bytes);
     case IoResult::Kind::kWouldBlock:
       BIO_set_retry_read(bio);
@@ -265,11 +272,12 @@ std::error_code TlsStream::Core::Failure(int ssl_error) {
 std::optional<absl::Status> TlsStream::Core::Handshake() {
   if (closed_) return absl::CancelledError("TLS: closed");
   if (!misuse_.empty()) return absl::FailedPreconditionError(misuse_);
+  input_left_ = kMostInput;
   ERR_clear_error();
   const int result = SSL_do_handshake(ssl());
   const int ssl_error = SSL_get_error(ssl(), result);
   if (ssl_error == SSL_ERROR_WANT_READ) {
-    dry_ = true;
+    dry_ = out_.size() <= kMostUnwritten;  // see TryRead
     Flush();
     return std::nullopt;
   }
@@ -279,7 +287,9 @@ std::optional<absl::Status> TlsStream::Core::Handshake() {
     const unsigned char* selected = nullptr;
     unsigned int size = 0;
     SSL_get0_alpn_selected(ssl(), &selected, &size);
-    if (SSL_is_server(ssl()) != 0 || size != 0) return absl::OkStatus();
+    // Not every OpenSSL 3.0 checks that what the server selects was offered.
+    const std::string_view alpn(reinterpret_cast<const char*>(selected), size);
+    if (SSL_is_server(ssl()) != 0 || alpn == "h2") return absl::OkStatus();
     read_error_ = write_error_ = std::make_error_code(std::errc::protocol_not_supported);
     return absl::UnavailableError("TLS: the server did not select h2 by ALPN");
   }
@@ -295,6 +305,7 @@ std::optional<absl::Status> TlsStream::Core::Handshake() {
 IoResult TlsStream::Core::TryRead(std::span<uint8_t> into) {
   if (closed_) return IoResult::Error(std::make_error_code(std::errc::bad_file_descriptor));
   if (read_error_) return IoResult::Error(read_error_);
+  input_left_ = kMostInput;
   dry_ = false;
   size_t total = 0;
   bool ended = false;
@@ -373,8 +384,12 @@ IoResult TlsStream::Core::TryWrite(std::span<const iovec> pieces) {
   Flush();
   if (write_error_) return IoResult::Error(write_error_);
   if (!out_.empty()) return IoResult::WouldBlock();
+  input_left_ = kMostInput;
+  const bool was_dry = dry_;
   int ssl_error = SSL_ERROR_NONE;
   const size_t taken = Encrypt(pieces, &ssl_error);
+  // To end a message that had come in part, OpenSSL may have read on into the data behind it.
+  if (was_dry && !dry_ && waits(Direction::kRead)) PostWake(Direction::kRead);
   write_wants_input_ = ssl_error == SSL_ERROR_WANT_READ;
   if (ssl_error != SSL_ERROR_NONE && !write_wants_input_) write_error_ = Failure(ssl_error);
   Flush();
@@ -510,6 +525,7 @@ void TlsStream::Core::Close() {
   last_writes_ = std::make_unique<Timer>(
       loop_.timers(), [](void* self) { static_cast<Core*>(self)->EndLastWrites(); }, this);
   last_writes_->Start(Timer::Clock::now() + kLastWriteTimeout);
+  inner_->CancelWaits();  // those of who reads from inner(); our own begins again in OnOutput
 }
 
 void TlsStream::Core::EndLastWrites() {

@@ -13,7 +13,7 @@
 // Writing: what TryWrite has taken is encrypted, and goes out by itself as fast as the inner stream takes it;
 // nothing more is taken before it is out, so that no more than 64 KB wait here. What was taken when
 // ShutdownWrite was called goes out even after Close or the destructor, unless the peer takes none of it for
-// 30 seconds.
+// 5 seconds.
 //
 // Errors are the inner stream's, or codes whose category is "tls" and whose message is OpenSSL's reason.
 // While nothing is read or written it holds no buffer.

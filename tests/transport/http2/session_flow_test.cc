@@ -98,6 +98,22 @@ TEST_F(FlowTest, AnEndWithoutDataNeedsNoWindow) {
   EXPECT_EQ(Receive(), "DATA stream=1 len=0 END_STREAM\nHEADERS stream=3 END_STREAM END_HEADERS a=b\n");
 }
 
+TEST_F(FlowTest, AnEndWithoutDataDoesNotWaitBehindWhoNeedsTheConnectionsWindow) {
+  Serve(2, {{SettingId::kInitialWindowSize, 1000000}});
+  SendData(request(0), std::string(70000, 'x'));
+  EXPECT_EQ(DataFrames(Receive()), "1:16384 1:16384 1:16384 1:16383");
+  SendData(request(1), "", true);
+  EXPECT_EQ(Receive(), "DATA stream=3 len=0 END_STREAM\n");
+}
+
+TEST_F(FlowTest, AnEndGoesOutWithTheDataThatIsQueuedBeforeIt) {
+  Serve(1, {{SettingId::kInitialWindowSize, 4}});
+  SendData(request(0), "012345");
+  SendData(request(0), "", true);
+  EXPECT_EQ(Receive(), "DATA stream=1 len=4 data=0123\n");
+  EXPECT_EQ(Exchange(peer_.WindowUpdate(1, 2)), "DATA stream=1 len=2 END_STREAM data=45\n");
+}
+
 TEST_F(FlowTest, TrailersFollowQueuedData) {
   Serve(1, {{SettingId::kInitialWindowSize, 4}});
   SendData(request(0), "01234567");
@@ -191,6 +207,23 @@ TEST_F(FlowTest, OnWritableIsOwedToWhoFoundTheConnectionFull) {
   EXPECT_EQ(request(0).log + request(1).log, "");
   EXPECT_EQ(Exchange(peer_.WindowUpdate(0, 2)), "");
   EXPECT_EQ(request(0).log + request(1).log, "writable\nwritable\n");
+}
+
+TEST_F(FlowTest, WhoAsksForMoreThanTheConnectionsWindowIsToldOnceForEachCredit) {
+  Serve(1, {{SettingId::kInitialWindowSize, 1000000}});
+  SendData(request(0), std::string(65534, 'x'));
+  Receive();
+  int told = 0;
+  request(0).on_writable = [&] {
+    if (++told == 10) return;  // or it would go on for ever
+    if (uint8_t* const at = request(0).exchange->TrySendInPlace(3, false)) std::fill_n(at, 3, 'y');
+  };
+  EXPECT_FALSE(TrySendInPlace(request(0), "abc"));
+  EXPECT_EQ(told, 0);
+  EXPECT_EQ(Exchange(peer_.WindowUpdate(0, 1)), "");
+  EXPECT_EQ(told, 1);
+  EXPECT_EQ(Exchange(peer_.WindowUpdate(0, 1)), "DATA stream=1 len=3 data=yyy\n");
+  EXPECT_EQ(told, 2);
 }
 
 TEST_F(FlowTest, NobodyIsToldOfRoomWhileOthersWaitTheirTurn) {

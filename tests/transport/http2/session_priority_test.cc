@@ -259,6 +259,24 @@ TEST_F(PriorityTest, AnUpdateMovesWhoWaitsForRoom) {
   EXPECT_EQ(told, "3 5 ");
 }
 
+TEST_F(PriorityTest, AnUpdateMovesWhoWaitsForRoomInTheOutput) {
+  Connect(Role::kServer, {.output_budget = 20000}, {{SettingId::kInitialWindowSize, 1000000}}, {.capacity = 2000});
+  EXPECT_TRUE(Send(peer_.WindowUpdate(0, 1000000)));
+  RecordingReceiver& bulk = Request("u=7");
+  Request("-");
+  Request("u=2");
+  SendData(bulk, std::string(100000, 'b'));
+  std::string told;
+  for (const StreamId id : {3, 5}) {
+    stream(id).on_writable = [&told, id] { told += std::to_string(id) + " "; };
+    EXPECT_FALSE(TrySendInPlace(stream(id), "x"));
+  }
+  EXPECT_TRUE(Send(Update(3, "u=1")));
+  EXPECT_EQ(told, "");
+  Receive();
+  EXPECT_EQ(told, "3 5 ");
+}
+
 TEST_F(PriorityTest, AnUpdateThatSaysNothingTakesTheSignalBack) {
   Serve({"u=7", "u=7", "-"});
   Queue({3, 5, 7}, 20000);

@@ -617,6 +617,26 @@ TEST_F(ServerTest, AnIdleConnectionDrainsWithARoundTrip) {
             "GOAWAY last=0 NO_ERROR debug=draining\nGOAWAY last=0 NO_ERROR\n<end>\n");
 }
 
+TEST_F(ServerTest, DrainingEndsWithoutAnAnswerToo) {
+  Connect({.idle_timeout = seconds(0), .keepalive_timeout = seconds(20)});  // nothing else is watched
+  OnLoop([&] { session()->Drain(); });
+  Receive();
+  PassTime(seconds(19));
+  EXPECT_EQ(Receive(), "");
+  PassTime(seconds(60));
+  EXPECT_EQ(Receive(), "GOAWAY last=0 NO_ERROR debug=draining\nGOAWAY last=0 NO_ERROR\n<end>\n");
+}
+
+TEST_F(ServerTest, ADrainedPeerHasItsTimeToAnswerWheneverTheConnectionIsWatched) {
+  Connect({.idle_timeout = seconds(60), .keepalive_timeout = seconds(40)});
+  OnLoop([&] { session()->Drain(); });
+  Receive();
+  PassTime(seconds(31));  // half the idle timeout
+  EXPECT_EQ(Receive(), "");
+  PassTime(seconds(60));
+  EXPECT_EQ(Receive(), "GOAWAY last=0 NO_ERROR debug=draining\nGOAWAY last=0 NO_ERROR\n<end>\n");
+}
+
 TEST_F(ServerTest, AClientsGoAwayLetsItsStreamsFinish) {
   Connect();
   EXPECT_TRUE(Send(peer_.Headers(1, kGet, kEndStream).GoAway(0, ErrorCode::kNoError)));
