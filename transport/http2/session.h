@@ -218,6 +218,7 @@ class Session final : public std::enable_shared_from_this<Session> {
   bool flushing_ = false;
   bool notifying_ = false;
   bool write_blocked_ = false;
+  bool starved_ = false;  // a stream that wants OnWritable needs more than the connection's window has
   size_t traced_ = 0;  // bytes of output_ already described under CULVERT_DEBUG=frames
 };
 

@@ -3,6 +3,7 @@
 // A receiver may do anything from within its callback, its Release included: after one, a Stream& is not used again.
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/escaping.h"
 #include "transport/base/limit_counts.h"
@@ -453,6 +454,9 @@ absl::Status Session::OnWindowUpdate(const frame::FrameHeader& header, const fra
   if (header.stream_id == 0) {
     if (!send_window_.Expand(update.increment)) {
       return ConnectionError(ErrorCode::kFlowControlError, "connection_window_overflow", "WINDOW_UPDATE makes the connection's window exceed 2^31-1");
+    }
+    if (std::exchange(starved_, false)) {
+      for (Stream* s = all_.front(); s != nullptr; s = s->all_.next) MakeReady(*s);
     }
     ScheduleFlush();
     return absl::OkStatus();

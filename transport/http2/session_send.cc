@@ -337,7 +337,8 @@ void Session::Enqueue(Stream& stream, io::SharedBytes bytes, bool end) {
   stream.queue_->bytes += bytes.size;
   queued_ += bytes.size;
   stream.queue_->end = end;
-  stream.queue_->chunks.push_back(std::move(bytes));
+  // Of an empty one behind others only the END_STREAM counts, and goes with the last of them.
+  if (bytes.size > 0 || stream.queue_->chunks.empty()) stream.queue_->chunks.push_back(std::move(bytes));
   stream.wants_writable_ = true;
   MakeReady(stream);
 }
@@ -392,17 +393,20 @@ bool Stream::writable() const {
 }
 
 bool Stream::MaySendNow(size_t n) const {
+  if (n == 0) return queue_empty() && opening_ == nullptr;  // END_STREAM alone waits for no window, nor behind those who do
   const auto size = static_cast<int64_t>(n);
   return queue_empty() && opening_ == nullptr && n <= session_.peer_max_frame_size_ && send_window_.available() >= size &&
          session_.send_window_.available() >= size && session_.HasRoom() && priority_.urgency < session_.ready_.urgency();
 }
 
 uint8_t* Stream::TrySendInPlace(size_t n, bool end) {
-  if (!CanSend(state_)) return nullptr;
+  if (!CanSend(state_) && opening_ == nullptr) return nullptr;
   if (!MaySendNow(n)) {
     // Told when it makes sense to try again; SendData instead of waiting takes care of itself.
     wants_writable_ = true;
-    if (queue_empty() && opening_ == nullptr && send_window_.available() >= static_cast<int64_t>(n) && n <= session_.peer_max_frame_size_) {
+    if (session_.send_window_.available() < static_cast<int64_t>(n)) {
+      session_.starved_ = true;  // told at once, it would only ask again
+    } else if (queue_empty() && opening_ == nullptr && send_window_.available() >= static_cast<int64_t>(n) && n <= session_.peer_max_frame_size_) {
       session_.waiting_.PushBack(this);
       session_.ScheduleFlush();
     }
@@ -419,6 +423,10 @@ uint8_t* Stream::TrySendInPlace(size_t n, bool end) {
 
 void Stream::SendData(io::SharedBytes bytes, bool end) {
   if (!CanSend(state_) && opening_ == nullptr) return;
+  if (opening_ != nullptr && queue_empty() && bytes.size == 0 && end) {
+    opening_->end = true;  // the head ends the stream
+    return;
+  }
   if (!MaySendNow(bytes.size)) return session_.Enqueue(*this, std::move(bytes), end);
   send_window_.Take(bytes.size);
   session_.send_window_.Take(bytes.size);
