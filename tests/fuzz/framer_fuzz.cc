@@ -9,7 +9,7 @@
 #include "transport/frame/framer.h"
 
 static std::string Read(const uint8_t* data, size_t size, size_t piece, bool preface, bool reuse) {
-  culvert::io::BlockPool pool;
+  static culvert::io::BlockPool pool;  // a read block is large: made anew for each run, it would take most of the time
   culvert::frame::Framer framer(
       pool, {.max_header_list_size = 500, .max_header_fields = 10, .expect_preface = preface});
   framer.SetReuseFrames(reuse);

@@ -1,11 +1,10 @@
-// Any bytes: a head, and a chunked body, are the same whole and byte by byte, and keep to their limits; the sniffer makes up its mind once.
+// Any bytes: a head, and a chunked body, are the same whole and byte by byte, and keep to their limits.
 
 #include <string>
 
 #include "tests/fuzz/fuzz.h"
 #include "transport/http1/chunked.h"
 #include "transport/http1/parser.h"
-#include "transport/server/sniffer.h"
 
 namespace culvert {
 namespace {
@@ -60,18 +59,6 @@ std::string ReadChunks(std::span<const uint8_t> bytes, size_t step) {
   }
 }
 
-void Sniff(std::span<const uint8_t> bytes) {
-  server::Protocol decided = server::Protocol::kNeedMore;
-  for (size_t n = 0; n <= std::min(bytes.size(), server::kMostBytes); ++n) {
-    const server::Protocol protocol = server::Classify(bytes.first(n));
-    if (decided != server::Protocol::kNeedMore) {
-      FUZZ_EXPECT(protocol == decided);
-    }
-    decided = protocol;
-  }
-  FUZZ_EXPECT(bytes.size() < server::kMostBytes || decided != server::Protocol::kNeedMore);
-}
-
 }  // namespace
 }  // namespace culvert
 
@@ -80,6 +67,5 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const size_t step = input.Byte() % 16u + 1;
   FUZZ_EXPECT(culvert::ReadHead(input.rest(), size + 1) == culvert::ReadHead(input.rest(), step));
   FUZZ_EXPECT(culvert::ReadChunks(input.rest(), size + 1) == culvert::ReadChunks(input.rest(), step));
-  culvert::Sniff(input.rest());
   return 0;
 }

@@ -1,5 +1,5 @@
-// Any `priority` value (RFC 9218 4): it is read within its bounds, a later member counts before an earlier one, and what was read, written again, is
-// the same. Any priorities of streams to come are kept as a plain list of them would be.
+// Any `priority` value (RFC 9218 4): it is read within its bounds, a later member counts before an earlier one, and what was read, written
+// again, is the same. Any priorities of streams to come are kept as a plain list of them would be.
 
 #include <cstdint>
 #include <optional>

@@ -1,10 +1,11 @@
-// Runs a fuzz target without libFuzzer: every file of its corpus, and a fixed number of changed copies of them.
+// Runs a fuzz target without libFuzzer: every file of its corpora, and a fixed number of changed copies of them.
 //
-//   replay CORPUS_DIRECTORY [CHANGED_COPIES]
+//   replay CHANGED_COPIES DIRECTORY...
 //
-// The changes are random and the same every time.
+// The changes are random and the same every time. An input that breaks a property is printed in hex: `xxd -r -p` makes a file of it.
 
 #include <algorithm>
+#include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -51,32 +52,44 @@ Bytes Change(Bytes bytes, const std::vector<Bytes>& others, std::mt19937& random
   return bytes;
 }
 
+const Bytes* running = nullptr;
+
+void OnAbort(int) {
+  std::fprintf(stderr, "replay: the input was ");
+  for (const uint8_t byte : *running) std::fprintf(stderr, "%02x", byte);
+  std::fprintf(stderr, "\n");
+}
+
 void Run(const Bytes& bytes) {
   // Of its own size, so that AddressSanitizer sees a read beyond the end.
   const Bytes exact(bytes);
+  running = &exact;
   LLVMFuzzerTestOneInput(exact.data(), exact.size());
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc < 2 || argc > 3) {
-    std::fprintf(stderr, "replay: CORPUS_DIRECTORY [CHANGED_COPIES]\n");
+  if (argc < 3) {
+    std::fprintf(stderr, "replay: CHANGED_COPIES DIRECTORY...\n");
     return 2;
   }
-  const long copies = argc > 2 ? std::atol(argv[2]) : 0;
+  const long copies = std::atol(argv[1]);
   std::vector<Bytes> corpus;
-  std::vector<std::filesystem::path> paths;
-  for (const auto& entry : std::filesystem::directory_iterator(argv[1])) paths.push_back(entry.path());
-  std::sort(paths.begin(), paths.end());
-  for (const std::filesystem::path& path : paths) {
-    std::ifstream file(path, std::ios::binary);
-    corpus.emplace_back(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>());
+  for (int i = 2; i < argc; ++i) {
+    std::vector<std::filesystem::path> paths;
+    for (const auto& entry : std::filesystem::directory_iterator(argv[i])) paths.push_back(entry.path());
+    std::sort(paths.begin(), paths.end());
+    if (paths.empty()) {
+      std::fprintf(stderr, "replay: nothing in %s\n", argv[i]);
+      return 2;
+    }
+    for (const std::filesystem::path& path : paths) {
+      std::ifstream file(path, std::ios::binary);
+      corpus.emplace_back(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>());
+    }
   }
-  if (corpus.empty()) {
-    std::fprintf(stderr, "replay: nothing in %s\n", argv[1]);
-    return 2;
-  }
+  std::signal(SIGABRT, OnAbort);
   for (const Bytes& bytes : corpus) Run(bytes);
   std::mt19937 random(1);
   for (long i = 0; i < copies; ++i) Run(Change(corpus[random() % corpus.size()], corpus, random));
