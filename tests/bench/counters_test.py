@@ -13,13 +13,14 @@ import sys
 import unittest
 
 # name: (side, allocations, system calls, bytes, instructions) at most, per operation. One call at a time costs four system calls on each side: send,
-# wait, receive, and asio's arming of the wait. A hundred at a time share them.
+# wait, receive, and asio's arming of the wait. A hundred at a time share them; on a single connection a batch goes out in pieces, so that both sides
+# work at once.
 BUDGETS = {
     "unary": {"server": (0.01, 4.1, 36, None), "client": (0.01, 4.1, 31, None)},
-    "unary_1x100": {"server": (0.01, 0.06, 36, 90000), "client": (0.01, 0.06, 31, 100000)},
+    "unary_1x100": {"server": (0.01, 0.25, 36, 90000), "client": (0.01, 0.25, 31, 100000)},
     "unary_64x100": {"server": (0.01, 0.06, 36, None), "client": (1, 0.06, 31, None)},
-    "unary_coroutine": {"server": (2, 0.1, 36, None), "client": (0.01, 0.06, 31, None)},
-    "pingpong": {"server": (0.01, 0.06, 15, 21000), "client": (0.01, 0.06, 15, 22000)},
+    "unary_coroutine": {"server": (2, 0.25, 36, None), "client": (0.01, 0.25, 31, None)},
+    "pingpong": {"server": (0.01, 0.2, 15, 21000), "client": (0.01, 0.2, 15, 22000)},
     "server_stream": {"server": (0.01, 0.01, None, None), "client": (0.01, 0.01, 1, None)},
 }
 

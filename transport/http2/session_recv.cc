@@ -19,13 +19,22 @@
 
 namespace culvert::http2 {
 
+// A peer with a single connection waits for what its batch brings, and a batch may be long: it gets the first answers while we are at the
+// next, so that both work at once. Where there are several connections, it has others to be busy with, and one write for each batch is cheapest.
+constexpr size_t kEarlyFlush = 1024;
+
 using frame::ConnectionError;
 using frame::ErrorCode;
 using frame::FrameType;
 using frame::StreamError;
 
 absl::Status Session::ConsumeFrames() {
+  const bool alone = loop_.IsAlone(this);
   while (!closed_) {
+    if (alone && output_.size() >= kEarlyFlush && !write_blocked_) {
+      Flush();
+      if (closed_) break;
+    }
     absl::StatusOr<frame::FrameRef> frame = framer_.ReadFrame();
     if (frame.ok() && !*frame) return absl::OkStatus();
     const absl::Status status = frame.ok() ? OnFrame(**frame) : frame.status();

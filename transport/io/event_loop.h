@@ -51,6 +51,8 @@ class EventLoop final : public asio::execution_context::service {
   // The rest: on the loop's thread only.
   io::BlockPool& blocks() { return blocks_; }
   io::TimerQueue& timers() { return timers_; }
+  // Each connection asks when it has something to do. True when no other has asked since it did last: it has the loop to itself.
+  bool IsAlone(const void* connection) { return std::exchange(last_served_, connection) == connection; }
 
  private:
   using OsTimer = asio::basic_waitable_timer<io::TimerQueue::Clock, asio::wait_traits<io::TimerQueue::Clock>, Executor>;
@@ -61,6 +63,7 @@ class EventLoop final : public asio::execution_context::service {
   asio::io_context& context_;
   io::BlockPool blocks_;
   io::TimerQueue timers_;
+  const void* last_served_ = nullptr;
   std::optional<OsTimer> os_timer_;  // gone after shutdown
   io::TimerQueue::Clock::time_point armed_for_ = io::TimerQueue::Clock::time_point::max();
 };

@@ -848,6 +848,40 @@ TEST_F(ServerTest, AResponseThatNoWindowLetsGoIsResetInTheEnd) {
   EXPECT_EQ(limits_.Text(), "stalled_response=1");
 }
 
+// --- batches ---
+
+TEST_F(ServerTest, ALongBatchIsAnsweredAsItGoesWhenThereIsNoOtherConnection) {
+  Connect();
+  size_t heard_before_the_last = 0;
+  handler_.on_request = [&](RecordingReceiver& request) {
+    if (handler_.requests.size() == 300) {
+      std::array<uint8_t, 4096> space;
+      const io::IoResult result = peer_stream_->TryRead(space);
+      heard_before_the_last = result.bytes;
+    }
+    request.exchange->SendHead({200, {}}, true);
+    request.Release();
+  };
+  for (frame::StreamId i = 0; i < 300; ++i) peer_.Headers(2 * i + 1, kGet, kEndStream);
+  EXPECT_TRUE(Send(peer_));
+  EXPECT_EQ(handler_.requests.size(), 300u);
+  EXPECT_GE(heard_before_the_last, 1024u);
+}
+
+TEST_F(ServerTest, ABatchEndsWithItsConnection) {
+  Connect();
+  handler_.on_request = [&](RecordingReceiver& request) {
+    EXPECT_FALSE(session()->closed());  // nobody would ever end it
+    if (handler_.requests.size() == 10) peer_stream_->Close();
+    request.exchange->SendHead({200, {}}, true);
+    request.Release();
+  };
+  for (frame::StreamId i = 0; i < 300; ++i) peer_.Headers(2 * i + 1, kGet, kEndStream);
+  Send(peer_);
+  EXPECT_LT(handler_.requests.size(), 300u);
+  EXPECT_TRUE(closed());
+}
+
 // CVE-2026-47774: many lists, each within its limit, and handlers that hold on to them.
 TEST_F(ServerTest, HeadersThatHandlersHoldAreBounded) {
   Connect({.header_budget = 2000});
