@@ -12,7 +12,8 @@ namespace culvert::client {
 
 // How a client reaches its server.
 struct Options {
-  http2::Options http2;
+  // A server may send large messages in few frames: a client has few connections, and each may hold an unfinished one.
+  http2::Options http2 = {.max_frame_size = 64 * 1024};
 
   // Speaks over TLS, made by io::TlsContext::ForClient. The server's certificate must be for the target's host (unix sockets:
   // "localhost"), unless the context names another. Null: plaintext.
