@@ -35,9 +35,9 @@ struct Options {
   uint32_t max_window = 8 * 1024 * 1024;
   // Bytes that all streams together may have received and not consumed; beyond it the connection's window is not renewed.
   size_t parked_budget = 4 * 1024 * 1024;
-  // Bytes of header lists, likewise counted, over all requests that are not yet released: handlers may keep them. Beyond it new requests are
-  // refused. A thousand calls may have 2 KiB of fields each.
-  size_t header_budget = 2 * 1024 * 1024;
+  // Bytes of header lists, likewise counted, that all requests not yet released may have together, for each of max_concurrent_streams: handlers
+  // may keep them. Beyond it new requests are refused.
+  size_t header_budget_per_stream = 2 * 1024;
   // Bytes written and not yet taken by the socket. Streams wait beyond it; control frames may pass it up to four times, then reading stops.
   size_t output_budget = 128 * 1024;
   // Bytes of responses that wait for the peer's windows; beyond it new requests are refused.

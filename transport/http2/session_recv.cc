@@ -225,7 +225,7 @@ absl::Status Session::OnRequest(const frame::FrameHeader& header, const frame::H
   const size_t head_bytes = headers.fields->list_size();
   const char* full = nullptr;
   if (stream_count_ >= options_.max_concurrent_streams) full = "refused_stream";
-  if (header_bytes_ != 0 && header_bytes_ + head_bytes > options_.header_budget) full = "header_budget";
+  if (header_bytes_ != 0 && header_bytes_ + head_bytes > options_.header_budget_per_stream * options_.max_concurrent_streams) full = "header_budget";
   if (queued_ > options_.send_queue_budget) full = "send_queue_full";
   if (ABSL_PREDICT_FALSE(full != nullptr)) {
     base::CountLimit(full);

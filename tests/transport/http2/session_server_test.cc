@@ -884,7 +884,7 @@ TEST_F(ServerTest, ABatchEndsWithItsConnection) {
 
 // CVE-2026-47774: many lists, each within its limit, and handlers that hold on to them.
 TEST_F(ServerTest, HeadersThatHandlersHoldAreBounded) {
-  Connect({.header_budget = 2000});
+  Connect({.max_concurrent_streams = 1000, .header_budget_per_stream = 2});
   const std::string value(900, 'x');
   Fields big = kGet;
   big.push_back({"x-big", value});
