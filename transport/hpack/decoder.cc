@@ -115,6 +115,22 @@ void Decoder::StartBlock(http::HeaderList& out, const Limits& limits) {
   at_start_ = true;
 }
 
+// Decodes the field in unfinished_ with as few bytes of `fragment` as complete it, which it takes; the rest is decoded where it lies. All of them when
+// they do not.
+absl::Status Decoder::FinishField(std::span<const uint8_t>& fragment) {
+  for (size_t step = 64; !unfinished_.empty() && !fragment.empty(); step *= 2) {
+    const size_t had = unfinished_.size();
+    const size_t taken = std::min(step, fragment.size());
+    unfinished_.insert(unfinished_.end(), fragment.begin(), fragment.begin() + static_cast<std::ptrdiff_t>(taken));
+    std::span<const uint8_t> rest = unfinished_;
+    if (absl::Status status = DecodeWhole(rest); !status.ok()) return status;
+    const size_t used = unfinished_.size() - rest.size();  // nothing, or the field and what is whole behind it
+    fragment = fragment.subspan(used == 0 ? taken : used - had);
+    if (used != 0) unfinished_.clear();
+  }
+  return absl::OkStatus();
+}
+
 absl::Status Decoder::Decode(std::span<const uint8_t> fragment, bool end) {
   CULVERT_DCHECK(out_ != nullptr, "Decode without StartBlock");
   absl::Status status;
@@ -122,11 +138,12 @@ absl::Status Decoder::Decode(std::span<const uint8_t> fragment, bool end) {
     status = DecodeWhole(fragment);
     if (status.ok()) unfinished_.assign(fragment.begin(), fragment.end());
   } else {
-    unfinished_.insert(unfinished_.end(), fragment.begin(), fragment.end());
-    std::span<const uint8_t> rest = unfinished_;
-    status = DecodeWhole(rest);
-    unfinished_.erase(unfinished_.begin(), unfinished_.end() - static_cast<std::ptrdiff_t>(rest.size()));
-    if (unfinished_.empty() && unfinished_.capacity() > kKeptUnfinished) unfinished_ = std::vector<uint8_t>();
+    status = FinishField(fragment);
+    if (status.ok() && unfinished_.empty()) {
+      if (unfinished_.capacity() > kKeptUnfinished) unfinished_ = std::vector<uint8_t>();
+      status = DecodeWhole(fragment);
+      if (status.ok()) unfinished_.assign(fragment.begin(), fragment.end());
+    }
   }
   if (!end || !status.ok()) return status;
   out_ = nullptr;

@@ -54,6 +54,7 @@ class Decoder {
   struct Text;
 
   absl::Status DecodeWhole(std::span<const uint8_t>& bytes);
+  absl::Status FinishField(std::span<const uint8_t>& fragment);
   bool DecodeField(Input& in);
   bool DecodeLiteral(Input& in, uint32_t name_index, bool index, bool sensitive);
   bool DecodeSizeUpdate(Input& in, uint32_t size);

@@ -67,6 +67,8 @@ std::vector<Kind> Kinds() {
   // Without Huffman coding or the dynamic table: ":method" = "GET", "name" = "value", and then more than fits.
   const std::string block = std::string("\x82\x00\x04name\x05value", 13) + std::string(10, '\x82');
   const std::string priority = Int(0x80000005) + "\x0f";
+  std::string many;  // literals, not indexed (RFC 7541 6.2.2)
+  for (int i = 0; i < 20; ++i) many += std::string("\x00\x05x-key\x1e", 8) + std::string(30, 'v');
   const uint8_t all = flags::kEndStream | flags::kPadded | flags::kPriority;
   const std::string settings("\x00\x04\x00\x01\x00\x00\x00\x05\x00\x00\x80\x00", 12);
   const auto unknown = [](uint8_t type) { return static_cast<FrameType>(type); };
@@ -82,6 +84,11 @@ std::vector<Kind> Kinds() {
       {"HeadersAndContinuation",
        {Raw(FrameType::kHeaders, all, 3, "\x03" + priority + block.substr(0, 3) + std::string(3, '\0')) +
         Raw(FrameType::kContinuation, 0, 3, block.substr(3, 5)) + Raw(FrameType::kContinuation, flags::kEndHeaders, 3, block.substr(8))},
+       Raw(FrameType::kHeaders, 0, 11, "") + Raw(FrameType::kContinuation, flags::kEndHeaders, 11, "")},
+      // The same with much behind it.
+      {"ManyFieldsOverContinuation",
+       {Raw(FrameType::kHeaders, all, 3, "\x03" + priority + many.substr(0, 50) + std::string(3, '\0')) +
+        Raw(FrameType::kContinuation, flags::kEndHeaders, 3, many.substr(50))},
        Raw(FrameType::kHeaders, 0, 11, "") + Raw(FrameType::kContinuation, flags::kEndHeaders, 11, "")},
       {"Settings",
        {Raw(FrameType::kSettings, 0, 0, settings), Raw(FrameType::kSettings, flags::kAck, 0, "")},
