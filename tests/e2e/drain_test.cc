@@ -343,14 +343,6 @@ class Load {
   absl::Notification stopped_;
 };
 
-std::unique_ptr<Server> StartAt(const std::string& address, Service& service) {
-  auto server = std::make_unique<Server>(OneThread());
-  server->AddService(service);
-  const absl::StatusOr<std::string> bound = server->Listen(address);
-  EXPECT_TRUE(bound.ok()) << bound.status();
-  return server;
-}
-
 TEST(Drain, ARollingRestartLosesNoCallAndRepeatsNone) {
   std::array<ServingService, 5> services;
   const std::string address = RawListener().address();  // free a moment ago
@@ -376,21 +368,7 @@ TEST(Drain, ARollingRestartLosesNoCallAndRepeatsNone) {
 
 // --- servers that leave calls out ---
 
-// A client's connection, as far as its preface and our SETTINGS.
-RawSocket AcceptClient(RawListener& listener) {
-  RawSocket socket = listener.Accept();
-  socket.Receive(kPreface.size());
-  socket.Send(Frame(kSettings, 0, 0, {}));
-  return socket;
-}
-
 std::string RefuseStream(uint32_t stream) { return Frame(kRstStream, 0, stream, BigEndian32(7)); }
-
-// OK, with an empty message.
-std::string AnswerOn(uint32_t stream) {
-  return Frame(kHeaders, kEndHeaders, stream, Field(":status", "200") + Field("content-type", "application/grpc")) +
-         GrpcData(stream, "", false) + Frame(kHeaders, kEndHeaders | kEndStream, stream, Field("grpc-status", "0"));
-}
 
 absl::Status CallWith(const std::shared_ptr<Channel>& channel, const SimpleRequest& request) {
   ClientContext context;

@@ -23,6 +23,14 @@ ChannelOptions Impatient() {
   return options;
 }
 
+std::unique_ptr<Server> StartAt(const std::string& address, Service& service) {
+  auto server = std::make_unique<Server>(OneThread());
+  server->AddService(service);
+  const absl::StatusOr<std::string> bound = server->Listen(address);
+  EXPECT_TRUE(bound.ok()) << bound.status();
+  return server;
+}
+
 Loopback::Loopback(Service& service, ServerOptions server_options, const ChannelOptions& channel_options)
     : server_(std::make_unique<Server>(std::move(server_options))) {
   server_->AddService(service);

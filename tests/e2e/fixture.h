@@ -44,6 +44,9 @@ inline constexpr absl::Duration kLong = absl::Seconds(30);
 ServerOptions OneThread();
 ChannelOptions Impatient();
 
+// A server that listens there; fails the test when it cannot.
+std::unique_ptr<Server> StartAt(const std::string& address, Service& service);
+
 // A server on a free port of 127.0.0.1, with a channel to it.
 class Loopback {
  public:

@@ -201,4 +201,16 @@ std::optional<ReceivedFrame> ReceiveFrame(RawSocket& socket, FrameType type, uin
   }
 }
 
+RawSocket AcceptClient(RawListener& listener) {
+  RawSocket socket = listener.Accept();
+  socket.Receive(kPreface.size());
+  socket.Send(Frame(kSettings, 0, 0, {}));
+  return socket;
+}
+
+std::string AnswerOn(uint32_t stream) {
+  return Frame(kHeaders, kEndHeaders, stream, Field(":status", "200") + Field("content-type", "application/grpc")) +
+         GrpcData(stream, "", false) + Frame(kHeaders, kEndHeaders | kEndStream, stream, Field("grpc-status", "0"));
+}
+
 }  // namespace culvert::e2e

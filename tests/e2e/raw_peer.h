@@ -96,6 +96,11 @@ struct ReceivedFrame {
 // The next frame of that type on that stream; others are dropped, and SETTINGS and PING answered. Nullopt when the connection ends before.
 std::optional<ReceivedFrame> ReceiveFrame(RawSocket& socket, FrameType type, uint32_t stream);
 
+// A client's connection, as far as its preface and our SETTINGS.
+RawSocket AcceptClient(RawListener& listener);
+// The response to its call on that stream: OK, with an empty message.
+std::string AnswerOn(uint32_t stream);
+
 }  // namespace culvert::e2e
 
 #endif  // CULVERT_TESTS_E2E_RAW_PEER_H_

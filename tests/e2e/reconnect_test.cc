@@ -18,33 +18,11 @@ using std::chrono::milliseconds;
 // An address that nobody listens on, and that was free a moment ago.
 std::string FreeAddress() { return RawListener().address(); }
 
-std::unique_ptr<Server> StartAt(const std::string& address, Service& service) {
-  auto server = std::make_unique<Server>(OneThread());
-  server->AddService(service);
-  const absl::StatusOr<std::string> bound = server->Listen(address);
-  EXPECT_TRUE(bound.ok()) << bound.status();
-  return server;
-}
-
 absl::Status CallWhenReady(const std::shared_ptr<Channel>& channel) {
   ClientContext context;
   context.set_wait_for_ready(true);
   context.set_timeout(absl::ToChronoNanoseconds(kLong));
   return Stub(channel).EmptyCall(context, Empty(), kBlock).status();
-}
-
-// A client's connection, as far as its preface and our SETTINGS.
-RawSocket AcceptClient(RawListener& listener) {
-  RawSocket socket = listener.Accept();
-  socket.Receive(kPreface.size());
-  socket.Send(Frame(kSettings, 0, 0, {}));
-  return socket;
-}
-
-// OK, with an empty message.
-std::string AnswerOn(uint32_t stream) {
-  return Frame(kHeaders, kEndHeaders, stream, Field(":status", "200") + Field("content-type", "application/grpc")) +
-         GrpcData(stream, "", false) + Frame(kHeaders, kEndHeaders | kEndStream, stream, Field("grpc-status", "0"));
 }
 
 TEST(Reconnect, AFailedAttemptIsTheCallsEnd) {
