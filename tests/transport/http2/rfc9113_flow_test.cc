@@ -18,54 +18,9 @@ using std::string_view_literals::operator""sv;
 constexpr std::string_view kPing = "12345678";
 const std::string kPong = "PING ACK 3132333435363738\n";
 
-class Rfc9113Test : public SessionTest {
- protected:
-  using Say = std::function<void(FrameScript&)>;
-
-  virtual Role role() const = 0;
-
-  // May be called again: the next connection.
-  void Connect(const Options& options = {}, const std::vector<frame::Setting>& peer_settings = {}) {
-    std::destroy_at(&peer_);  // another connection, another HPACK table
-    std::construct_at(&peer_);
-    SessionTest::Connect(role(), options, peer_settings);
-    next_ = 1;
-  }
-  RecordingReceiver& stream() {
-    return role() == Role::kServer ? *handler_.requests.back() : *receivers_.back();
-  }
-  // Of the latest stream, without the line of its head.
-  std::string heard_on_stream() { return stream().log.substr(stream().log.find('\n') + 1); }
-
-  // The next stream, with both heads sent, and ended already by those who are said to.
-  RecordingReceiver& OpenStream(bool ended_by_us = false, bool ended_by_peer = false) {
-    const StreamId id = next_;
-    next_ += 2;
-    const uint8_t flags = ended_by_peer ? kEndStream : 0;
-    if (role() == Role::kServer) {
-      EXPECT_TRUE(Send(peer_.Headers(id, kPost, flags)));
-      SendHead(stream(), ended_by_us);
-    } else {
-      Open("/", ended_by_us);
-      EXPECT_TRUE(Send(peer_.Headers(id, kStatus200, flags)));
-    }
-    Receive();
-    return stream();
-  }
-  // What a new connection with an open stream 1 makes of it.
-  std::string ErrorAfter(const Say& say) {
-    Connect();
-    OpenStream();
-    say(peer_);
-    return ConnectionErrorIn(Exchange(peer_));
-  }
-
-  StreamId next_ = 1;
-};
-
-using Rfc9113Server = OfRole<Rfc9113Test, Role::kServer>;
-using Rfc9113Client = OfRole<Rfc9113Test, Role::kClient>;
-using Rfc9113Endpoint = OfEachRole<Rfc9113Test>;
+using Rfc9113Server = OfRole<StreamsTest, Role::kServer>;
+using Rfc9113Client = OfRole<StreamsTest, Role::kClient>;
+using Rfc9113Endpoint = OfEachRole<StreamsTest>;
 INSTANTIATE_TEST_SUITE_P(Of, Rfc9113Endpoint, testing::Values(Role::kServer, Role::kClient), RoleName);
 
 // --- 5.2.2 appropriate use ---
