@@ -8,14 +8,21 @@
 #include "transport/base/strings.h"
 #include "transport/client/connection.h"
 #include "transport/client/target.h"
+#include "transport/io/tls_context.h"
 
 namespace culvert {
 
 namespace {
 constexpr std::string_view kUserAgent = "culvert-cc/0.1";
+
+absl::Status Check(const ChannelOptions& options) {
+  if (options.transport.tls == nullptr || !options.transport.tls->is_server()) return absl::OkStatus();
+  return absl::InvalidArgumentError("TLS: a channel's context is made by TlsContext::ForClient, this one is a server's");
 }
+}  // namespace
 
 absl::StatusOr<std::shared_ptr<Channel>> Channel::Create(EventLoop& loop, std::string_view target, ChannelOptions options) {
+  CULVERT_RETURN_IF_ERROR(Check(options));
   CULVERT_ASSIGN_OR_RETURN(client::Target parsed, client::ParseTarget(target));
   std::string authority = options.authority.empty() ? parsed.authority : options.authority;
   std::shared_ptr<Channel> channel(new Channel(nullptr, loop, std::move(options), std::move(authority)));
@@ -24,6 +31,7 @@ absl::StatusOr<std::shared_ptr<Channel>> Channel::Create(EventLoop& loop, std::s
 }
 
 absl::StatusOr<std::shared_ptr<Channel>> Channel::Create(std::string_view target, ChannelOptions options) {
+  CULVERT_RETURN_IF_ERROR(Check(options));
   CULVERT_ASSIGN_OR_RETURN(client::Target parsed, client::ParseTarget(target));
   std::string authority = options.authority.empty() ? parsed.authority : options.authority;
   auto threads = std::make_unique<EventLoopThreads>(1);

@@ -44,6 +44,12 @@ bool ClientCall::PutInto(ClientContext& context) {
 
 ClientCall::~ClientCall() = default;
 
+absl::Status ClientCall::MoreThanOneResponse() {
+  return absl::UnimplementedError("the response has more than one message, the method gives one");
+}
+
+absl::Status ClientCall::NoResponse() { return absl::UnimplementedError("the call ended with OK and without a response message"); }
+
 void ClientCall::ForgetContext() {
   const std::lock_guard lock(mutex_);
   context_ = nullptr;
@@ -278,9 +284,7 @@ void ClientStreamCall::Abandon() {
 
 Task<bool> ClientStreamCall::ReadTask(base::Ref<ClientStreamCall> self, google::protobuf::MessageLite& message) {
   if (!self->loop().RunsHere()) co_return co_await self->InitiateRead(message, asio::use_awaitable);
-  size_t consumed = 0;
-  const MessageInput::Result result = self->input().Next(message, &consumed);
-  self->PayBack(consumed);
+  const MessageInput::Result result = self->ReadMessage(message);
   switch (result) {
     case MessageInput::Result::kMessage:
       co_return true;
@@ -367,9 +371,7 @@ void ClientStreamCall::Deliver() {
   delivering_ = true;
   bool broken = false;
   while (reading_ && !broken) {
-    size_t consumed = 0;
-    const MessageInput::Result result = input().Next(*target_, &consumed);
-    PayBack(consumed);
+    const MessageInput::Result result = ReadMessage(*target_);
     if (result == MessageInput::Result::kNeedMore && !over()) break;
     broken = result == MessageInput::Result::kError;
     auto done = std::move(reading_);
@@ -377,18 +379,14 @@ void ClientStreamCall::Deliver() {
     done(result == MessageInput::Result::kMessage);
   }
   while (finishing_ && response_ != nullptr && !broken) {
-    size_t consumed = 0;
-    const MessageInput::Result result = input().Next(*response_, &consumed);
-    PayBack(consumed);
+    const MessageInput::Result result = ReadMessage(*response_);
     broken = result == MessageInput::Result::kError;
     if (result != MessageInput::Result::kMessage) break;
-    if (std::exchange(response_received_, true)) {
-      delivering_ = false;
-      return Fail(absl::InternalError("the response has more than one message"));
-    }
+    if (++responses_ > 1) break;
   }
   delivering_ = false;
   if (broken && !over()) return Fail(input().error());
+  if (responses_ > 1 && !over()) return Fail(MoreThanOneResponse());
   if (discarding()) PayBack(input().Discard());
   if (over() && finishing_ && !reading_) CompleteFinish();
 }
@@ -397,10 +395,9 @@ void ClientStreamCall::CompleteFinish() {
   auto done = std::move(finishing_);
   finishing_ = nullptr;
   absl::Status outcome = status();
-  if (outcome.ok()) outcome = input().error();  // what was parked when the call ended well may still be no message
-  if (outcome.ok() && response_ != nullptr && !response_received_) {
-    outcome = absl::InternalError("the call ended with OK and without a response message");
-  }
+  if (outcome.ok()) outcome = input().error();  // what was parked when the call ended well may still be no message,
+  if (outcome.ok() && responses_ > 1) outcome = MoreThanOneResponse();  // or one too many
+  if (outcome.ok() && response_ != nullptr && responses_ == 0) outcome = NoResponse();
   response_ = nullptr;
   done(std::move(outcome));
 }

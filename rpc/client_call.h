@@ -73,9 +73,14 @@ class ClientCall : public base::RefCounted, public base::Recycled, public http::
   void EndRequests();
   // Whether another message may be sent without growing a queue.
   bool writable() const { return exchange_ != nullptr && exchange_->writable(); }
+  // Reads from input(), and settles with the exchange while there is one.
+  MessageInput::Result ReadMessage(google::protobuf::MessageLite& message) { return input_.Next(message, exchange_); }
   void PayBack(size_t bytes) {
     if (exchange_ != nullptr && bytes != 0) exchange_->Consumed(bytes);
   }
+  // What gRPC calls a response cardinality violation (statuscodes.md).
+  static absl::Status MoreThanOneResponse();
+  static absl::Status NoResponse();
   // Ends the call with `status`, whatever the peer says.
   void Fail(const absl::Status& status);
 
@@ -147,11 +152,9 @@ class ClientUnaryCall final : public ClientCall {
 
  private:
   void OnInput() override {
-    size_t consumed = 0;
-    const MessageInput::Result result = input().Next(response_, &consumed);
-    PayBack(consumed);
+    const MessageInput::Result result = ReadMessage(response_);
     if (result == MessageInput::Result::kMessage) {
-      if (received_) return Fail(absl::InternalError("the response has more than one message"));
+      if (received_) return Fail(MoreThanOneResponse());
       received_ = true;
       OnInput();  // to the end of what has come
     } else if (result == MessageInput::Result::kError) {
@@ -166,7 +169,7 @@ class ClientUnaryCall final : public ClientCall {
     } else if (received_) {
       result = std::move(response_);
     } else {
-      result = absl::InternalError("the call ended with OK and without a response message");
+      result = NoResponse();
     }
     auto completion = std::move(completion_);  // not kept: it may own the context, which keeps the call
     if (!in_initiation()) return completion(std::move(result));
@@ -299,7 +302,7 @@ class ClientStreamCall final : public ClientCall {
   Completion<bool> writing_;
   Completion<absl::Status> finishing_;
   google::protobuf::MessageLite* response_ = nullptr;  // of a client-streaming call that finishes
-  bool response_received_ = false;
+  int responses_ = 0;                                  // to it; no more than one too many
   bool delivering_ = false;
   bool deliver_scheduled_ = false;
   bool writes_done_ = false;

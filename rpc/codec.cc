@@ -134,6 +134,8 @@ MessageInput::Result MessageInput::Next(google::protobuf::MessageLite& message, 
     }
     *consumed += *taken;
     const Result result = envelope ? Parse(*envelope, message) : Result::kNeedMore;
+    // Now, as Next would do first of all: who has the message may be busy with it for long.
+    if (envelope && envelopes_.held_bytes() > EnvelopeReader::kKeptBytes) static_cast<void>(envelopes_.Next({}, &envelope));
     if (from_parked) {
       parked_begin_ += static_cast<uint32_t>(*taken);
       ForgetRead();
@@ -145,6 +147,20 @@ MessageInput::Result MessageInput::Next(google::protobuf::MessageLite& message, 
   if (!ended_) return Result::kNeedMore;
   if (envelopes_.at_boundary()) return Result::kEnd;
   error_ = absl::InternalError("the stream ended within a message");
+  return Result::kError;
+}
+
+MessageInput::Result MessageInput::Next(google::protobuf::MessageLite& message, http::Exchange* exchange) {
+  size_t consumed = 0;
+  const Result result = Next(message, &consumed);
+  if (exchange == nullptr) return result;
+  if (consumed != 0) exchange->Consumed(consumed);
+  const size_t held = envelopes_.at_boundary() ? 0 : envelopes_.held_bytes();
+  if (held == 0 && !holding_) return result;
+  holding_ = held != 0;
+  absl::Status allowed = exchange->Hold(held);
+  if (allowed.ok() || result != Result::kNeedMore) return result;
+  error_ = std::move(allowed);
   return Result::kError;
 }
 

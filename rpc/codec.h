@@ -53,7 +53,7 @@ class KeptRequest {
 
 // The messages that arrive on one exchange. Whoever waits for one gets it parsed in place, out of the leased frame; only what nobody
 // waits for is copied, once, into `parked_`, which the flow-control window bounds. There frames lie end to end, so that one of a single byte
-// costs a byte: held_bytes() is at most four times what waits, or kKeptParked.
+// costs a byte: it takes at most four times what waits, or kKeptParked.
 //
 //   OnData:  input.Lend(bytes, end);  wake the reader, who calls Next as often as it likes;  input.EndLoan();
 class MessageInput {
@@ -72,6 +72,9 @@ class MessageInput {
   // Parses the next message into `message`. Adds to *consumed the bytes to be paid back to the exchange, in every case.
   // kEnd: the stream ended between messages. kError: see error().
   Result Next(google::protobuf::MessageLite& message, size_t* consumed);
+  // The same, and settles with the exchange that the bytes came from: pays back what was consumed, and says how much is held of a message that
+  // is not whole yet, which may be refused: kError, ResourceExhausted. Null once the exchange is released.
+  Result Next(google::protobuf::MessageLite& message, http::Exchange* exchange);
   const absl::Status& error() const { return error_; }
 
   // Drops everything, and what comes; answers how many bytes are to be paid back.
@@ -80,9 +83,9 @@ class MessageInput {
   // Bytes of message data copied so far; 0 as long as every message was read in place.
   size_t bytes_copied() const { return envelopes_.bytes_copied() + bytes_parked_; }
 
-  // Memory held for what nobody has read yet.
-  size_t held_bytes() const { return parked_.capacity(); }
-  // Up to so much stays for the next time.
+  // Memory held for what nobody has read yet, and for a message that is not whole yet.
+  size_t held_bytes() const { return parked_.capacity() + envelopes_.held_bytes(); }
+  // Of the former, up to so much stays for the next time.
   static constexpr size_t kKeptParked = 1024;
 
  private:
@@ -94,6 +97,7 @@ class MessageInput {
   std::vector<uint8_t> parked_;  // [parked_begin_, end): came while nobody read
   uint32_t parked_begin_ = 0;    // a window has 31 bits
   bool ended_ = false;
+  bool holding_ = false;  // the exchange was told of memory that is held
   size_t bytes_parked_ = 0;
   absl::Status error_;
 };

@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <cstring>
-#include <utility>
 
 #include "transport/base/limit_counts.h"
 #include "transport/base/strings.h"
+#include "transport/io/large_blocks.h"
 
 namespace culvert::rpc {
 
@@ -51,7 +51,7 @@ absl::StatusOr<size_t> EnvelopeReader::Next(std::span<const uint8_t> bytes, std:
     Gather(piece);
     if (piece.size() < missing) return taken;
     lent_ = true;
-    *out = Message{{gathered_.get(), gathered_size_}, compressed_};
+    *out = Message{{gathered_, gathered_size_}, compressed_};
   }
   prefix_have_ = 0;
   return taken;
@@ -81,13 +81,14 @@ void EnvelopeReader::Gather(std::span<const uint8_t> bytes) {
     // together moves a third of the message.
     size_t capacity = std::max<size_t>(length_, kFirstCapacity);
     while (capacity / 4 >= std::max(needed, kFirstCapacity)) capacity = capacity / 4 + 1;
-    auto larger = std::make_unique_for_overwrite<uint8_t[]>(capacity);
-    std::copy_n(gathered_.get(), gathered_size_, larger.get());
+    uint8_t* const larger = io::LargeBlocks::Take(capacity);
+    std::copy_n(gathered_, gathered_size_, larger);
     bytes_copied_ += gathered_size_;
-    gathered_ = std::move(larger);
+    DropGathered();
+    gathered_ = larger;
     capacity_ = static_cast<uint32_t>(capacity);
   }
-  std::memcpy(gathered_.get() + gathered_size_, bytes.data(), bytes.size());
+  std::memcpy(gathered_ + gathered_size_, bytes.data(), bytes.size());
   bytes_copied_ += bytes.size();
   gathered_size_ = static_cast<uint32_t>(needed);
 }
@@ -95,10 +96,13 @@ void EnvelopeReader::Gather(std::span<const uint8_t> bytes) {
 void EnvelopeReader::EndLoan() {
   lent_ = false;
   gathered_size_ = 0;
-  if (capacity_ > kKeptBytes) {
-    gathered_.reset();
-    capacity_ = 0;
-  }
+  if (capacity_ > kKeptBytes) DropGathered();
+}
+
+void EnvelopeReader::DropGathered() {
+  io::LargeBlocks::Give(gathered_, capacity_);
+  gathered_ = nullptr;
+  capacity_ = 0;
 }
 
 }  // namespace culvert::rpc

@@ -18,7 +18,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <span>
 
@@ -45,6 +44,7 @@ class EnvelopeReader {
  public:
   explicit EnvelopeReader(size_t max_message_bytes = kDefaultMaxReceiveBytes)
       : max_message_bytes_(static_cast<uint32_t>(std::min<size_t>(max_message_bytes, UINT32_MAX))) {}
+  ~EnvelopeReader() { DropGathered(); }
   EnvelopeReader(const EnvelopeReader&) = delete;
   EnvelopeReader& operator=(const EnvelopeReader&) = delete;
 
@@ -64,7 +64,7 @@ class EnvelopeReader {
   size_t bytes_copied() const { return bytes_copied_; }
 
   // Memory held for messages torn over pieces: grows with the bytes that came, not with the length announced.
-  // Up to kKeptBytes stay for the next one.
+  // Up to kKeptBytes stay for the next one; larger ones go back to io::LargeBlocks, which serves the next message of any stream.
   size_t held_bytes() const { return capacity_; }
   static constexpr size_t kKeptBytes = 128 * 1024;
 
@@ -72,10 +72,11 @@ class EnvelopeReader {
   absl::Status ReadPrefix(const uint8_t* prefix);
   void Gather(std::span<const uint8_t> bytes);
   void EndLoan();
+  void DropGathered();
 
   // Ordered and sized to be small: every stream has one. A length on the wire has 32 bits.
   absl::Status failed_;
-  std::unique_ptr<uint8_t[]> gathered_;
+  uint8_t* gathered_ = nullptr;  // from io::LargeBlocks, capacity_ bytes
   uint32_t gathered_size_ = 0;
   uint32_t capacity_ = 0;
   const uint32_t max_message_bytes_;

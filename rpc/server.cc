@@ -21,7 +21,19 @@ struct Server::State {
   std::unique_ptr<EventLoopThreads> threads;  // unless the loops are the user's
   std::unique_ptr<server::Server> server;     // from the first Listen on; gone before its threads
   absl::Mutex mutex;
+  bool stopping = false;  // guarded by mutex
   absl::Notification done;
+
+  // Nobody listens any more. What is to be shut down, or null.
+  server::Server* Stop() {
+    absl::MutexLock lock(&mutex);
+    stopping = true;
+    return server.get();
+  }
+  void NotifyDone() {
+    absl::MutexLock lock(&mutex);
+    if (!done.HasBeenNotified()) done.Notify();
+  }
 };
 
 Server::Server(ServerOptions options) : state_(std::make_unique<State>(std::move(options))) {}
@@ -36,7 +48,7 @@ void Server::AddService(Service& service) {
 absl::StatusOr<std::string> Server::Listen(std::string_view address) {
   CULVERT_ASSIGN_OR_RETURN(const io::SocketAddress parsed, io::ParseAddress(address));
   absl::MutexLock lock(&state_->mutex);
-  if (state_->done.HasBeenNotified()) return absl::FailedPreconditionError("Listen after Shutdown");
+  if (state_->stopping) return absl::FailedPreconditionError("Listen after Shutdown");
   if (state_->server == nullptr) {
     std::vector<EventLoop*> loops = state_->options.loops;
     if (loops.empty()) {
@@ -51,10 +63,15 @@ absl::StatusOr<std::string> Server::Listen(std::string_view address) {
 }
 
 void Server::Shutdown(std::chrono::milliseconds grace) {
-  absl::MutexLock lock(&state_->mutex);
-  if (state_->done.HasBeenNotified()) return;
-  if (state_->server != nullptr) state_->server->Shutdown(grace);
-  state_->done.Notify();
+  server::Server* const server = state_->Stop();
+  if (server != nullptr) server->Shutdown(grace);
+  state_->NotifyDone();
+}
+
+Task<void> Server::AsyncShutdown(std::chrono::milliseconds grace) {
+  server::Server* const server = state_->Stop();
+  if (server != nullptr) co_await server->AsyncShutdown(grace);
+  state_->NotifyDone();
 }
 
 void Server::Wait() { state_->done.WaitForNotification(); }

@@ -32,6 +32,7 @@
 #include "absl/status/statusor.h"
 #include "rpc/server_call.h"
 #include "rpc/service.h"
+#include "transport/base/task.h"
 #include "transport/http/exchange.h"
 #include "transport/io/event_loop.h"
 #include "transport/server/options.h"
@@ -56,7 +57,7 @@ struct ServerOptions {
 class Server final {
  public:
   explicit Server(ServerOptions options = {});
-  // Shuts down at once, when Shutdown was not called.
+  // Shuts down at once, when that was not done: see Shutdown.
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
@@ -65,12 +66,25 @@ class Server final {
   void AddService(Service& service);
 
   // Begins to accept on "host:port", "[v6]:port", "unix:/path" or "unix-abstract:name"; port 0 takes a free one. Returns the address
-  // listened on. May be called again for more addresses. InvalidArgument, or what the system says, such as that the port is taken.
+  // listened on. May be called again for more addresses. InvalidArgument for the address or a TLS context that is a client's, or what the
+  // system says, such as that the port is taken.
   absl::StatusOr<std::string> Listen(std::string_view address);
 
-  // Refuses new connections and calls, lets the calls under way end for up to `grace`, then cancels them. Blocks; any thread but a loop's.
+  // Refuses new connections and calls, lets the calls under way end for up to `grace`, then cancels them. Blocks. Any thread but
+  // those of the server's loops: what it waits for happens there, so it aborts the process unless the shutdown is over.
   void Shutdown(std::chrono::milliseconds grace = std::chrono::milliseconds(0));
-  // Blocks until Shutdown has been called and is done.
+  // The same for coroutines, on whatever executor, which may be a loop of ServerOptions::loops, the only one too:
+  //
+  //   culvert::Task<void> UntilSignal(asio::io_context& context, culvert::Server& server) {
+  //     asio::signal_set signals(context, SIGINT, SIGTERM);
+  //     co_await signals.async_wait(culvert::kTuple);
+  //     co_await server.AsyncShutdown(std::chrono::seconds(5));
+  //   }
+  //
+  // Begins when it is awaited; the server outlives it, and may be destroyed then, on that loop as well. Cancelling it changes nothing. Not to
+  // be awaited by a handler of this server, for whose end it would wait: co_spawn it there.
+  Task<void> AsyncShutdown(std::chrono::milliseconds grace = std::chrono::milliseconds(0));
+  // Blocks until one of the two has been called and is done; any thread but those of the server's loops.
   void Wait();
 
  private:

@@ -13,6 +13,7 @@ namespace culvert {
 
 void ServerContext::SendInitialMetadata() { call_.SendInitialMetadata(); }
 std::string ServerContext::peer() const { return call_.exchange().peer(); }
+std::shared_ptr<const io::PeerCertificate> ServerContext::peer_certificate() const { return call_.exchange().peer_certificate(); }
 EventLoop& ServerContext::loop() const { return call_.exchange().loop(); }
 
 namespace rpc {
@@ -88,12 +89,8 @@ void ServerCall::OnData(std::span<const uint8_t> bytes, bool end) {
 }
 
 void ServerCall::ReadOneRequest() {
-  size_t consumed = 0;
-  google::protobuf::MessageLite* const message = request();
   if (!have_request_) {
-    const MessageInput::Result result = input_.Next(*message, &consumed);
-    if (consumed != 0) exchange_.Consumed(consumed);
-    switch (result) {
+    switch (input_.Next(*request(), &exchange_)) {
       case MessageInput::Result::kMessage:
         have_request_ = true;
         break;
@@ -146,9 +143,7 @@ void ServerCall::Destroy() {
 
 Task<bool> ServerCall::Read(google::protobuf::MessageLite& message) {
   while (!over_) {
-    size_t consumed = 0;
-    const MessageInput::Result result = input_.Next(message, &consumed);
-    if (consumed != 0) exchange_.Consumed(consumed);
+    const MessageInput::Result result = input_.Next(message, &exchange_);  // a variable, for g++ 12: see README.md
     switch (result) {
       case MessageInput::Result::kMessage:
         co_return true;

@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "rpc/metadata.h"
+#include "transport/io/peer_certificate.h"
 
 namespace culvert {
 
@@ -47,6 +48,9 @@ class ServerContext {
   std::string_view method() const { return method_; }
   // "ipv4:127.0.0.1:50051".
   std::string peer() const;
+  // Who the client is: the certificate that it has shown in mutual TLS, verified. Null: it has shown none, or it is not TLS. Made when the
+  // connection's first call asks for it; good for as long as it is kept.
+  std::shared_ptr<const io::PeerCertificate> peer_certificate() const;
   // The loop that the call, its connection and its handler live on.
   EventLoop& loop() const;
 

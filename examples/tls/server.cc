@@ -32,10 +32,12 @@ ABSL_FLAG(bool, plaintext_too, false, "serve clients without TLS as well");
 namespace {
 
 class WhisperService final : public whisper::Whisper::Service {
-  culvert::Unary<whisper::Promise> Tell(culvert::ServerContext&, const whisper::Secret& secret) override {
+  culvert::Unary<whisper::Promise> Tell(culvert::ServerContext& call, const whisper::Secret& secret) override {
     if (secret.text().empty()) return absl::InvalidArgumentError("I cannot keep what I was not told");
     whisper::Promise promise;
-    promise.set_text(absl::StrCat("I keep it: ", secret.text().size(), " bytes"));
+    const auto certificate = call.peer_certificate();
+    const std::string whose = certificate != nullptr ? absl::StrCat(", ", certificate->common_name) : "";
+    promise.set_text(absl::StrCat("I keep it", whose, ": ", secret.text().size(), " bytes"));
     return promise;
   }
 };

@@ -1,5 +1,6 @@
 // Few bytes that want to become many: header lists, responses that nobody takes, data that nobody consumes.
 
+#include <chrono>
 #include <string>
 #include <string_view>
 
@@ -118,18 +119,42 @@ TEST(HeaderList, HeldByHandlers) {
 
 // --- what nobody takes ---
 
-// CVE-2019-9517 internal data buffering: the windows are at zero, and each response is large.
-TEST(Unread, ResponsesThatWaitForAWindow) {
-  AttackedServer server;
-  RawSocket socket = Greet(server, Setting(kInitialWindowSize, 0));
+// Of UnaryCall.
+std::string RequestForAMebibyte() {
   e2e::SimpleRequest request;
   request.set_response_size(static_cast<int32_t>(kMiB));
-  const std::string message = request.SerializeAsString();
+  return request.SerializeAsString();
+}
+
+// CVE-2019-9517 internal data buffering: the windows are at zero, and each response is large.
+TEST(Unread, ResponsesThatWaitForAWindow) {
+  AttackedServer server({"--held_timeout=2000"});
+  RawSocket socket = Greet(server, Setting(kInitialWindowSize, 0));
+  const std::string message = RequestForAMebibyte();
+  // The first response is more than the budget. Who asks all the same waits, and is refused in the end. No more than there may be streams.
   server.AttackUntilCounted("send_queue_full", socket, [&](int i) {
-    return GrpcHead(Stream(i), kUnaryCall) + GrpcData(Stream(i), message, true);
+    return i < 900 ? GrpcHead(Stream(i), kUnaryCall) + GrpcData(Stream(i), message, true) : std::string();
   });
-  ExpectReset(socket, Stream(32), kRefusedStream);  // the first that finds more than 32 MiB, the default, in the queues
-  server.ExpectUnharmed({.bytes = 36 * kMiB});
+  EXPECT_GT(server.Count("request_held"), 0u);
+  ExpectReset(socket, Stream(1), kRefusedStream);
+  server.ExpectUnharmed();
+}
+
+// Every handler knows of its call before the first response is made: it is the ends of the requests that wait.
+TEST(Unread, ResponsesToRequestsThatWereAllBegun) {
+  constexpr int kCalls = 100;
+  AttackedServer server;
+  RawSocket socket = Greet(server, Setting(kInitialWindowSize, 0));
+  const std::string message = RequestForAMebibyte();
+  std::string heads, ends;
+  for (int i = 0; i < kCalls; ++i) {
+    heads += GrpcHead(Stream(i), kUnaryCall);
+    ends += GrpcData(Stream(i), message, true);
+  }
+  ASSERT_TRUE(socket.Send(heads));
+  ASSERT_TRUE(socket.Send(ends));
+  server.ExpectCounted("request_held", kCalls - 1);
+  server.ExpectUnharmed();
 }
 
 // CVE-2019-9517: the windows are as wide as may be, but the socket is full.
@@ -166,7 +191,78 @@ TEST(Unconsumed, DataBeyondTheBudgetGetsNoCredit) {
   server.AttackUntilCounted("parked_budget", socket, [&](int i) { return streams(i, i + 1); });
   server.AttackUntilCounted("connection_window_overrun", socket, [&](int i) { return streams(1000 + i, 1001 + i); });
   ExpectGoAway(socket, kFlowControlError);
-  server.ExpectUnharmed({.bytes = 8 * kMiB});  // parked_budget is 4 MiB, and a window's worth is credited before it is met
+  server.ExpectUnharmed();  // parked_budget is 2 MiB, and a window of 1 MiB comes on top of it
+}
+
+// A client that keeps to its windows for a while, and lets the server measure a long path where there is none.
+class PatientClient {
+ public:
+  explicit PatientClient(RawSocket& socket) : socket_(socket) {}
+
+  uint32_t connection_window() const { return connection_; }
+
+  // Messages on stream 1, of about so many bytes in all, as the windows allow.
+  void Upload(size_t bytes) {
+    const std::string data = GrpcData(1, e2e::InputRequest(16000).SerializeAsString(), false);
+    const auto size = static_cast<uint32_t>(data.size() - kFrameHead);
+    for (size_t sent = 0; sent < bytes; sent += size) {
+      while (stream_ < size || connection_ < size) ASSERT_NO_FATAL_FAILURE(Hear());
+      ASSERT_TRUE(socket_.Send(data));
+      stream_ -= size;
+      connection_ -= size;
+    }
+  }
+  // The next frame. PINGs wait for Answer.
+  void Hear() {
+    const std::string head = socket_.Receive(kFrameHead);
+    ASSERT_EQ(head.size(), kFrameHead);
+    const std::string payload = socket_.Receive(ReadNumber(std::string(1, '\0') + head.substr(0, 3)));
+    if (head[3] == e2e::kPing) ping_ = payload;
+    if (head[3] != e2e::kWindowUpdate) return;
+    (ReadNumber(head.substr(5)) == 0 ? connection_ : stream_) += ReadNumber(payload);
+  }
+  void Answer() {
+    while (ping_.empty()) ASSERT_NO_FATAL_FAILURE(Hear());
+    ASSERT_TRUE(socket_.Send(Frame(e2e::kPing, e2e::kAck, 0, ping_)));
+  }
+
+ private:
+  static constexpr size_t kFrameHead = 9;
+
+  static uint32_t ReadNumber(std::string_view bytes) {
+    uint32_t value = 0;
+    for (const char c : bytes.substr(0, 4)) value = value << 8 | static_cast<uint8_t>(c);
+    return value;
+  }
+
+  RawSocket& socket_;
+  uint32_t connection_ = 65535;
+  uint32_t stream_ = kStreamWindow;
+  std::string ping_;
+};
+
+// The connection's window first grows to max_window, 8 MiB, since a handler reads as fast as data comes. Then nobody reads any more: what is parked
+// is that window, and nothing on top of it.
+TEST(Unconsumed, AGrownWindowIsAllThatThereIs) {
+  AttackedServer server;
+  RawSocket socket = Greet(server);
+  PatientClient client(socket);
+  ASSERT_TRUE(socket.Send(GrpcHead(1, kStreamingInput)));
+  ASSERT_NO_FATAL_FAILURE(client.Upload(4 * kMiB));
+  const auto uploaded = std::chrono::steady_clock::now();
+  while (std::chrono::steady_clock::now() - uploaded < std::chrono::milliseconds(5)) server.ExpectServesOthers();
+  ASSERT_NO_FATAL_FAILURE(client.Answer());
+  while (client.connection_window() <= 7 * kMiB) ASSERT_NO_FATAL_FAILURE(client.Hear());
+  ASSERT_NO_FATAL_FAILURE(client.Upload(3 * kMiB));  // credit for which is owed, and not given yet
+  const std::string piece(16384, 'x');
+  server.AttackUntilCounted("connection_window_overrun", socket, [&](int i) {
+    std::string bytes = HeaderBlock(Stream(1 + i), 0, RequestFields("POST", "/hold"));
+    for (size_t sent = 0; sent < kStreamWindow; sent += piece.size()) bytes += Frame(e2e::kData, 0, Stream(1 + i), piece);
+    return bytes;
+  });
+  ExpectGoAway(socket, kFlowControlError);
+  server.ExpectCounted("parked_budget");
+  server.ExpectUnharmed({.bytes = 9 * kMiB + kMiB / 2});
 }
 
 TEST(Unconsumed, AStreamThatBreaksItsWindowIsReset) {

@@ -78,7 +78,7 @@ TEST(Slow, HeaderBlockInDrops) {
 
 // A stalled response is one whose handler has ended: it is the server's memory alone that waits.
 TEST(Slow, ResponseThatWaitsForAWindow) {
-  AttackedServer server({"--stall_timeout=1000"});
+  AttackedServer server({"--stall_timeout=1000", "--write_stall_timeout=100000"});
   RawSocket socket = Greet(server, Setting(kInitialWindowSize, 10));
   const std::string message = e2e::UnaryRequest(0, 100000).SerializeAsString();
   ASSERT_TRUE(socket.Send(GrpcHead(1, kUnaryCall) + GrpcData(1, message, true)));
@@ -89,6 +89,24 @@ TEST(Slow, ResponseThatWaitsForAWindow) {
   // The connection is as good as before.
   ASSERT_TRUE(socket.Send(GrpcHead(3, kEmptyCall) + GrpcData(3, {}, true)));
   EXPECT_TRUE(ReceiveFrame(socket, e2e::kData, 3));
+  server.ExpectUnharmed();
+}
+
+// Handlers that wait in Write, of an RPC and of plain HTTP.
+TEST(Slow, HandlersThatWaitForAWindow) {
+  AttackedServer server({"--stall_timeout=1000", "--write_stall_timeout=1000"});
+  RawSocket socket = Greet(server, Setting(kInitialWindowSize, 10));
+  const std::string message = e2e::OutputRequest(100, 1000).SerializeAsString();
+  ASSERT_TRUE(socket.Send(GrpcHead(1, kStreamingOutput) + GrpcData(1, message, true)));
+  ASSERT_TRUE(ReceiveFrame(socket, e2e::kData, 1));
+  ASSERT_TRUE(socket.Send(Get(3, "/flood")));
+  server.ExpectServesOthers();
+  ExpectReset(socket, 1, kCancel);
+  ExpectReset(socket, 3, kCancel);
+  server.ExpectCounted("write_stall_timeout", 2);
+  // The connection is as good as before.
+  ASSERT_TRUE(socket.Send(GrpcHead(5, kEmptyCall) + GrpcData(5, {}, true)));
+  EXPECT_TRUE(ReceiveFrame(socket, e2e::kData, 5));
   server.ExpectUnharmed();
 }
 

@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -82,25 +83,85 @@ TEST(Legitimate, AnUploadOfAGibibyte) {
   ExpectNoLimitActed(server);
 }
 
-// It takes longer than stall_timeout, but never takes nothing for so long.
-TEST(Legitimate, ASlowReaderByHand) {
-  constexpr uint32_t kPiece = 16384;
-  constexpr int kPieces = 80;
-  AttackedServer server({"--stall_timeout=4000", "--write_timeout=4000"});
+// As large as they may be, and as many as may be unfinished at once; a frame of each in turn.
+TEST(Legitimate, SixteenUploadsOfTheLargestMessageAtOnce) {
+  constexpr int kCalls = 16;
+  constexpr size_t kLargest = 4 * 1024 * 1024;
+  constexpr size_t kPiece = 16000;
+  AttackedServer server;
+  RawSocket socket = Greet(server);
+  // A length takes as many bytes to write down everywhere near it.
+  const size_t around = e2e::UnaryRequest(kLargest - 64, 0).ByteSizeLong() - (kLargest - 64);
+  const std::string message = e2e::UnaryRequest(kLargest - around, 0).SerializeAsString();
+  ASSERT_EQ(message.size(), kLargest);
+  const std::string body = '\0' + Number(kLargest) + message;
+  for (int i = 0; i < kCalls; ++i) ASSERT_TRUE(socket.Send(GrpcHead(Stream(i), kUnaryCall)));
+  for (size_t sent = 0; sent < body.size(); sent += kPiece) {
+    const uint8_t flags = sent + kPiece >= body.size() ? e2e::kEndStream : 0;
+    std::string frames;
+    for (int i = 0; i < kCalls; ++i) frames += e2e::Frame(e2e::kData, flags, Stream(i), std::string_view(body).substr(sent, kPiece));
+    ASSERT_TRUE(socket.Send(frames));
+  }
+  for (int i = 0; i < kCalls; ++i) EXPECT_TRUE(ReceiveFrame(socket, e2e::kData, Stream(i))) << i;
+  ExpectNoLimitActed(server);
+}
+
+constexpr uint32_t kPiece = 16384;
+constexpr int kPieces = 80;
+
+// It takes longer than the time-outs, but never takes nothing for so long.
+void ExpectMayReadSlowly(std::string_view method, const std::string& request) {
+  AttackedServer server({"--stall_timeout=4000", "--write_stall_timeout=4000", "--write_timeout=4000"});
   RawSocket socket = Greet(server, Setting(kInitialWindowSize, kPiece));
-  const std::string message = e2e::UnaryRequest(0, kPieces * kPiece).SerializeAsString();
-  ASSERT_TRUE(socket.Send(GrpcHead(1, kUnaryCall) + GrpcData(1, message, true)));
-  for (int i = 0; i < kPieces; ++i) {
+  ASSERT_TRUE(socket.Send(GrpcHead(1, method) + GrpcData(1, request, true)));
+  for (uint32_t received = 0; received < kPieces * kPiece;) {
     const std::optional<ReceivedFrame> data = ReceiveFrame(socket, e2e::kData, 1);
-    ASSERT_TRUE(data) << i;
+    ASSERT_TRUE(data) << received;
     const auto size = static_cast<uint32_t>(data->payload.size());
-    server.ExpectServesOthersFor(std::chrono::milliseconds(60));
+    received += size;
+    if (size > kPiece / 2) server.ExpectServesOthersFor(std::chrono::milliseconds(60));
     ASSERT_TRUE(socket.Send(WindowUpdate(0, size) + WindowUpdate(1, size)));
   }
   const std::optional<ReceivedFrame> trailers = ReceiveFrame(socket, e2e::kHeaders, 1);
   ASSERT_TRUE(trailers);
   EXPECT_EQ(trailers->flags & e2e::kEndStream, e2e::kEndStream);
   ExpectNoLimitActed(server);
+}
+
+// Its handler has ended long before.
+TEST(Legitimate, ASlowReaderOfAResponseByHand) {
+  ExpectMayReadSlowly(kUnaryCall, e2e::UnaryRequest(0, kPieces * kPiece).SerializeAsString());
+}
+
+// Its handler waits in Write all the while.
+TEST(Legitimate, ASlowReaderOfAStreamByHand) {
+  ExpectMayReadSlowly(kStreamingOutput, e2e::OutputRequest(kPieces, kPiece).SerializeAsString());
+}
+
+// More than the server keeps for a connection: it begins one after the other, and refuses none.
+TEST(Legitimate, AHundredLargeResponsesAtOnce) {
+  constexpr int kCalls = kSanitized ? 20 : 100;
+  constexpr size_t kEach = 1024 * 1024;
+  AttackedServer server;
+  const std::shared_ptr<Channel> channel = e2e::MustCreateChannel(server.address());
+  const e2e::SimpleRequest request = e2e::UnaryRequest(100, kEach);
+  std::atomic<int> succeeded{0};
+  absl::BlockingCounter left(kCalls);
+  std::deque<ClientContext> contexts(kCalls);
+  for (ClientContext& context : contexts) {
+    context.set_timeout(kDeadline);
+    Stub(channel).UnaryCall(context, request, [&](const absl::StatusOr<e2e::SimpleResponse>& response) {
+      if (response.ok() && response->payload().body().size() == kEach) ++succeeded;
+      left.DecrementCount();
+    });
+  }
+  left.Wait();
+  EXPECT_EQ(succeeded, kCalls);
+  std::map<std::string, uint64_t> counts = server.Counts();
+  EXPECT_GT(counts["request_held"], 0u);
+  counts.erase("request_held");
+  EXPECT_EQ(counts, (std::map<std::string, uint64_t>())) << "an honest peer was stopped";
+  server.ExpectUnharmed({.bytes = 16 * kEach});  // a few at a time, and those that are being made and written
 }
 
 TEST(Legitimate, ASlowReaderOfAStream) {

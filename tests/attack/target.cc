@@ -45,6 +45,8 @@ ABSL_FLAG(uint32_t, http2_idle_timeout, 0, "");
 ABSL_FLAG(uint32_t, keepalive_time, 0, "");
 ABSL_FLAG(uint32_t, keepalive_timeout, 0, "");
 ABSL_FLAG(uint32_t, stall_timeout, 0, "");
+ABSL_FLAG(uint32_t, write_stall_timeout, 0, "");
+ABSL_FLAG(uint32_t, held_timeout, 0, "");
 ABSL_FLAG(uint32_t, write_timeout, 0, "of HTTP/2 and of HTTP/1.1");
 ABSL_FLAG(uint32_t, header_timeout, 0, "");
 ABSL_FLAG(uint32_t, body_timeout, 0, "");
@@ -100,6 +102,8 @@ culvert::ServerOptions Options(Site& site) {
   Set(transport.http2.keepalive_time, FLAGS_keepalive_time);
   Set(transport.http2.keepalive_timeout, FLAGS_keepalive_timeout);
   Set(transport.http2.stall_timeout, FLAGS_stall_timeout);
+  Set(transport.http2.write_stall_timeout, FLAGS_write_stall_timeout);
+  Set(transport.http2.held_timeout, FLAGS_held_timeout);
   Set(transport.http2.write_timeout, FLAGS_write_timeout);
   Set(transport.http1.write_timeout, FLAGS_write_timeout);
   Set(transport.http1.header_timeout, FLAGS_header_timeout);

@@ -3,7 +3,9 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
 
+#include "absl/time/time.h"
 #include "gtest/gtest.h"
 #include "rpc/block.h"
 #include "rpc/stub.h"
@@ -230,7 +232,42 @@ TEST(BadServer, OkWithoutAMessageIsAnError) {
                                                                       Field(":status", "200") + Field("content-type", "application/grpc") +
                                                                           Field("grpc-status", "0")),
                                   false),
-              kInternal);
+              kUnimplemented);
+}
+
+// The call that would hold more than all together may fails alone; the one that holds most of it is answered in the end.
+TEST(BadServer, UnfinishedMessagesAreBounded) {
+  RawListener listener;
+  ChannelOptions options = Impatient();
+  options.transport.http2.unfinished_budget = 100000;
+  const std::shared_ptr<Channel> channel = MustCreateChannel(listener.address(), options);
+  absl::Status statuses[2];
+  std::thread callers[2];
+  for (int i = 0; i < 2; ++i) {
+    callers[i] = std::thread([&channel, &status = statuses[i]] {
+      ClientContext context;
+      context.set_timeout(absl::ToChronoNanoseconds(kLong));
+      status = Stub(channel).UnaryCall(context, SimpleRequest(), kBlock).status();
+    });
+  }
+  RawSocket socket = AcceptClient(listener);
+  EXPECT_TRUE(ReceiveFrame(socket, kHeaders, 1));
+  EXPECT_TRUE(ReceiveFrame(socket, kHeaders, 3));
+  SimpleResponse response;
+  response.mutable_payload()->set_body(std::string(80000, 'x'));
+  const std::string whole = GrpcData(1, response.SerializeAsString(), false).substr(9);  // without the frame's own head
+  const std::string head = Field(":status", "200") + Field("content-type", "application/grpc");
+  socket.Send(Frame(kHeaders, kEndHeaders, 1, head) + Frame(kHeaders, kEndHeaders, 3, head));
+  constexpr size_t kPiece = 16000;
+  std::string rest = whole;
+  for (; rest.size() > kPiece; rest.erase(0, kPiece)) socket.Send(Frame(kData, 0, 1, rest.substr(0, kPiece)));
+  socket.Send(Frame(kData, 0, 3, whole.substr(0, kPiece)) + Frame(kData, 0, 3, whole.substr(kPiece, kPiece)));
+  EXPECT_TRUE(ReceiveFrame(socket, kRstStream, 3));
+  socket.Send(Frame(kData, 0, 1, rest) + Frame(kHeaders, kEndHeaders | kEndStream, 1, Field("grpc-status", "0")));
+  for (std::thread& caller : callers) caller.join();
+  if (!statuses[0].ok()) std::swap(statuses[0], statuses[1]);  // either may have been first
+  EXPECT_OK(statuses[0]);
+  EXPECT_EQ(statuses[1], absl::ResourceExhaustedError("the connection's unfinished messages exceed 100000 bytes"));
 }
 
 TEST(VanishingServer, ClosedInMidCallIsUnavailable) {

@@ -7,6 +7,7 @@
 #include <string>
 #include <thread>
 
+#include "absl/synchronization/notification.h"
 #include "gtest/gtest.h"
 #include "rpc/block.h"
 #include "rpc/stub.h"
@@ -219,11 +220,46 @@ std::string Trailers(std::string_view fields) { return Frame(kHeaders, kEndHeade
 TEST(Calls, AnAnswerByHandIsUnderstood) { EXPECT_OK(CallWithAnswer(Head() + GrpcData(1, "", false) + Trailers(Field("grpc-status", "0")))); }
 
 TEST(Calls, AUnaryResponseWithTwoMessagesIsAnError) {
-  EXPECT_CODE(CallWithAnswer(Head() + GrpcData(1, "", false) + GrpcData(1, "", false) + Trailers(Field("grpc-status", "0"))), kInternal);
+  EXPECT_CODE(CallWithAnswer(Head() + GrpcData(1, "", false) + GrpcData(1, "", false) + Trailers(Field("grpc-status", "0"))), kUnimplemented);
 }
 
 TEST(Calls, AUnaryResponseWithoutAMessageIsAnError) {
-  EXPECT_CODE(CallWithAnswer(Head() + Trailers(Field("grpc-status", "0"))), kInternal);
+  EXPECT_CODE(CallWithAnswer(Head() + Trailers(Field("grpc-status", "0"))), kUnimplemented);
+}
+
+// `late`: all of the answer is there before anybody asks for it.
+absl::Status FinishWithAnswer(const std::string& answer, bool late) {
+  RawListener listener;
+  const std::shared_ptr<Channel> channel = MustCreateChannel(listener.address());
+  ClientContext context;
+  auto call = Stub(channel).StreamingInputCall(context);
+  call.WritesDone();
+  RawSocket socket = AcceptClient(listener);
+  EXPECT_TRUE(ReceiveFrame(socket, kHeaders, 1));
+  if (late) {
+    socket.Send(answer + Frame(kPing, 0, 0, "12345678"));
+    EXPECT_TRUE(ReceiveFrame(socket, kPing, 0));
+    return call.Finish(kBlock).status();
+  }
+  absl::Status status;
+  absl::Notification finished;
+  call.Finish([&](const absl::StatusOr<StreamingInputCallResponse>& response) {
+    status = response.status();
+    finished.Notify();
+  });
+  socket.Send(answer);
+  EXPECT_TRUE(Came(finished));
+  return status;
+}
+
+TEST(Calls, AClientStreamingCallIsAnsweredByOneMessageToo) {
+  const std::string ok = Trailers(Field("grpc-status", "0"));
+  const std::string one = GrpcData(1, "", false);
+  for (const bool late : {false, true}) {
+    EXPECT_OK(FinishWithAnswer(Head() + one + ok, late));
+    EXPECT_CODE(FinishWithAnswer(Head() + one + one + ok, late), kUnimplemented);
+    EXPECT_CODE(FinishWithAnswer(Head() + ok, late), kUnimplemented);
+  }
 }
 
 TEST(Calls, AFailureAfterTheMessageCounts) {

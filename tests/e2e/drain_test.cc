@@ -4,6 +4,7 @@
 #include <array>
 #include <asio/co_spawn.hpp>
 #include <asio/detached.hpp>
+#include <asio/io_context.hpp>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -364,6 +365,35 @@ TEST(Drain, ARollingRestartLosesNoCallAndRepeatsNone) {
   int served = 0;
   for (const ServingService& service : services) served += service.served();
   EXPECT_EQ(served, called);
+}
+
+// One loop for all: the server, its client, and who shuts it down. That is where the server is destroyed, too.
+Task<void> ServeAndEnd(std::unique_ptr<Server>& server, std::shared_ptr<Channel>& channel, bool& done) {
+  ClientContext first_context, second_context;
+  EXPECT_OK((co_await Stub(channel).EmptyCall(first_context, Empty())).status());
+  co_await server->AsyncShutdown(kLongGrace);
+  server->Wait();  // is over
+  EXPECT_CODE(server->Listen("127.0.0.1:0").status(), kFailedPrecondition);
+  EXPECT_CODE((co_await Stub(channel).EmptyCall(second_context, Empty())).status(), kUnavailable);
+  server.reset();
+  channel.reset();
+  done = true;
+}
+
+TEST(Drain, AServerOnItsUsersOnlyLoopIsShutDownThere) {
+  asio::io_context context{1};
+  EventLoop& loop = EventLoop::Of(context);
+  ServerOptions options;
+  options.loops = {&loop};
+  interop::TestService service;
+  auto server = std::make_unique<Server>(std::move(options));
+  server->AddService(service);
+  const absl::StatusOr<std::string> address = server->Listen("127.0.0.1:0");
+  ASSERT_TRUE(address.ok()) << address.status();
+  std::shared_ptr<Channel> channel = *Channel::Create(loop, *address, Impatient());
+  bool done = false;
+  asio::co_spawn(context, ServeAndEnd(server, channel, done), asio::detached);
+  while (!done) context.run_one();
 }
 
 // --- servers that leave calls out ---

@@ -155,18 +155,18 @@ TEST(FlowControl, FinishWithoutReadingTheRestEnds) {
   EXPECT_EQ(service.written, kMessages);
 }
 
-// 12 windows of 256 KiB are within what a connection may park (4 MiB).
+// 8 windows of 256 KiB are within what a connection may park (2 MiB).
 TEST(FlowControl, ManyStalledStreamsLeaveTheConnectionUsable) {
   CountingService service;
   Loopback loopback(service);
-  std::deque<ClientContext> contexts(12);
+  std::deque<ClientContext> contexts(8);
   std::vector<decltype(loopback.stub().StreamingOutputCall(contexts[0], StreamingOutputCallRequest()))> calls;
   StreamingOutputCallResponse response;
   for (ClientContext& context : contexts) {
     calls.push_back(loopback.stub().StreamingOutputCall(context, StreamingOutputCallRequest()));
   }
   TurnTheLoops(loopback.channel());
-  EXPECT_LE(service.written, 12 * kMostUnderWay);
+  EXPECT_LE(service.written, 8 * kMostUnderWay);
   for (auto& call : calls) ASSERT_TRUE(call.Read(response, kBlock));
   for (ClientContext& context : contexts) context.Cancel();
   for (auto& call : calls) EXPECT_CODE(call.Finish(kBlock), kCancelled);

@@ -6,6 +6,7 @@
 #include <asio/buffer.hpp>
 #include <asio/co_spawn.hpp>
 #include <asio/detached.hpp>
+#include <asio/io_context.hpp>
 #include <asio/write.hpp>
 #include <chrono>
 #include <cstdlib>
@@ -21,13 +22,14 @@
 #include "rpc/stub.h"
 #include "tests/e2e/fixture.h"
 #include "tests/e2e/raw_peer.h"
+#include "tests/e2e/secure_socket.h"
 #include "tests/interop/client_cases.h"
 #include "tests/support/certificates/certificates.h"
-#include "tests/support/raw_tls/raw_tls.h"
 #include "transport/base/limit_counts.h"
 #include "transport/base/strings.h"
 #include "transport/http/service.h"
 #include "transport/http/tunnel.h"
+#include "transport/io/peer_certificate.h"
 #include "transport/io/tls_context.h"
 
 namespace culvert::e2e {
@@ -35,8 +37,6 @@ namespace {
 
 using testing_support::Certificate;
 using testing_support::CertificateAuthority;
-using testing_support::RawTls;
-using testing_support::RawTlsOptions;
 
 const CertificateAuthority& Root() {
   static const CertificateAuthority root;
@@ -73,74 +73,6 @@ ChannelOptions Over(const io::TlsClientOptions& tls = ClientTls()) {
   if (context.ok()) options.transport.tls = *context;
   return options;
 }
-
-// A client of the server's that is OpenSSL over a blocking socket.
-class SecureSocket {
- public:
-  SecureSocket(RawSocket socket, const RawTlsOptions& options) : socket_(std::move(socket)), tls_(options) {
-    for (bool done = tls_.Handshake(); Flush() && !done && tls_.error().empty(); done = tls_.Handshake()) {
-      if (!ReceiveRecord()) break;
-    }
-  }
-
-  void Send(std::string_view text) {
-    EXPECT_TRUE(tls_.Write(text)) << tls_.error();
-    Flush();
-  }
-  // Up to and including `end`, or up to the end of the connection.
-  std::string ReceiveUntil(std::string_view end) {
-    for (size_t at = received_.find(end); at == std::string::npos; at = received_.find(end)) {
-      if (!ReceiveMore()) return std::exchange(received_, "");
-    }
-    const size_t n = received_.find(end) + end.size();
-    return Take(n);
-  }
-  std::string Receive(size_t n) {
-    while (received_.size() < n) {
-      if (!ReceiveMore()) break;
-    }
-    return Take(std::min(n, received_.size()));
-  }
-  // Whether close_notify came, and nothing else.
-  bool ReceiveEnd() {
-    while (!tls_.ended()) {
-      if (!ReceiveMore()) break;
-    }
-    return tls_.ended() && received_.empty();
-  }
-  void CloseNotify() {
-    tls_.CloseNotify();
-    Flush();
-  }
-  RawTls& tls() { return tls_; }
-
- private:
-  bool Flush() {
-    const std::string out = tls_.TakeOutput();
-    return out.empty() || socket_.Send(out);
-  }
-  bool ReceiveRecord() {
-    const std::string header = socket_.Receive(5);
-    if (header.size() < 5) return false;
-    tls_.Receive(header + socket_.Receive(static_cast<size_t>(static_cast<uint8_t>(header[3])) << 8 |
-                                          static_cast<uint8_t>(header[4])));
-    return true;
-  }
-  bool ReceiveMore() {
-    if (tls_.ended() || !tls_.error().empty() || !ReceiveRecord()) return false;
-    received_ += tls_.Read();
-    return true;
-  }
-  std::string Take(size_t n) {
-    std::string out = received_.substr(0, n);
-    received_.erase(0, n);
-    return out;
-  }
-
-  RawSocket socket_;
-  RawTls tls_;
-  std::string received_;
-};
 
 // --- calls ---
 
@@ -207,6 +139,17 @@ TEST(Tls, AServerThatIsNotWhoItShouldBeIsUnavailable) {
   status = CallOnce(loopback.NewChannel(Over({})));  // whom the system trusts
   EXPECT_CODE(status, kUnavailable);
   EXPECT_OK(CallOnce(loopback.channel()));
+}
+
+TEST(Tls, AContextOfTheOtherRoleIsRefusedBeforeAnyConnection) {
+  ServerOptions server_options = Secure();
+  ChannelOptions channel_options = Over();
+  std::swap(server_options.transport.tls, channel_options.transport.tls);
+  Server server(std::move(server_options));
+  EXPECT_CODE(server.Listen("127.0.0.1:0").status(), kInvalidArgument);
+  EXPECT_CODE(Channel::Create("127.0.0.1:1", channel_options).status(), kInvalidArgument);
+  asio::io_context context{1};
+  EXPECT_CODE(Channel::Create(EventLoop::Of(context), "127.0.0.1:1", channel_options).status(), kInvalidArgument);
 }
 
 TEST(Tls, MutualTlsAsksForTheClientsCertificate) {
@@ -295,7 +238,11 @@ Task<void> Echo(std::unique_ptr<http::Tunnel> tunnel) {
   tunnel->shutdown_write();
 }
 
-// GET says what it was asked; a request to upgrade makes the connection an echo.
+std::string Who(const std::shared_ptr<const io::PeerCertificate>& certificate) {
+  return certificate != nullptr ? StrCat(certificate->subject, " ", certificate->dns_names.at(0)) : "nobody knows";
+}
+
+// GET says what it was asked, and /who by whom; a request to upgrade makes the connection an echo.
 class Pages final : public http::Service {
  public:
   Task<void> Serve(http::Request& request, http::Response& response) override {
@@ -308,7 +255,8 @@ class Pages final : public http::Service {
       asio::co_spawn(executor, Echo(std::move(tunnel)), asio::detached);
       co_return;
     }
-    const std::string text = StrCat(request.head().scheme, " over HTTP/", request.http_major());
+    const std::string text = request.head().path == "/who" ? Who(request.peer_certificate())
+                                                            : StrCat(request.head().scheme, " over HTTP/", request.http_major());
     const std::string length = std::to_string(text.size());
     http::HeaderList fields;
     fields.Add("content-length", length);
@@ -346,6 +294,51 @@ TEST(Tls, Http1AndAHijackedConnectionOnTheSamePort) {
     EXPECT_TRUE(client.ReceiveEnd());
   }
   EXPECT_OK(CallOnce(loopback.channel()));
+}
+
+class Asking final : public interop::TestService {
+ public:
+  Unary<SimpleResponse> UnaryCall(ServerContext& call, const SimpleRequest&) override {
+    SimpleResponse response;
+    response.set_username(Who(call.peer_certificate()));
+    return response;
+  }
+};
+
+std::string WhoCalls(const std::shared_ptr<Channel>& channel) {
+  ClientContext context;
+  context.set_timeout(absl::ToChronoNanoseconds(kLong));
+  const absl::StatusOr<SimpleResponse> response = Stub(channel).UnaryCall(context, UnaryRequest(0, 0), kBlock);
+  EXPECT_OK(response.status());
+  return response.ok() ? response->username() : "";
+}
+
+TEST(Tls, HandlersAreToldWhoTheClientIs) {
+  io::TlsServerOptions asking = ServerTls();
+  asking.client_roots = Root().certificate();
+  const Certificate alice = Root().Issue("alice", "DNS:alice.example.com");
+  io::TlsClientOptions known = ClientTls();
+  known.certificate_chain = alice.certificate;
+  known.private_key = alice.private_key;
+
+  Asking service;
+  Pages pages;
+  ServerOptions options = Secure(asking);
+  options.http_handler = &pages;
+  options.transport.plaintext_too = true;
+  Loopback loopback(service, std::move(options), Over(known));
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(WhoCalls(loopback.channel()), "CN=alice alice.example.com");
+  EXPECT_EQ(WhoCalls(loopback.NewChannel(Over())), "nobody knows");
+  EXPECT_EQ(WhoCalls(loopback.NewChannel()), "nobody knows");
+
+  constexpr std::string_view kWho = "GET /who HTTP/1.1\r\nHost: a\r\n\r\n";
+  for (const auto& [certificate, who] :
+       {std::pair(alice, std::string_view("CN=alice alice.example.com")), std::pair(Certificate(), std::string_view("nobody knows"))}) {
+    SecureSocket client(RawSocket::Connect(loopback.address()), {.alpn = {"http/1.1"}, .certificate = certificate});
+    client.Send(kWho);
+    EXPECT_EQ(client.ReceiveUntil("\r\n\r\n").substr(0, 12), "HTTP/1.1 200") << client.tls().error();
+    EXPECT_EQ(client.Receive(who.size()), who);
+  }
 }
 
 // --- peers that mean no good ---

@@ -64,6 +64,7 @@ stop
 start "$tls/server" --listen=127.0.0.1:0 --certificate="$mine/server.pem" --key="$mine/server.key" --client_roots="$mine/root.pem" --plaintext_too
 tell --roots="$mine/root.pem" --certificate="$mine/client.pem" --key="$mine/client.key"
 ((code == 0)) || fail "the client with a certificate ended with $code"
+expect "the client's name" "I keep it, client: 6 bytes"
 tell --roots="$mine/root.pem"
 ((code == 1)) || fail "the client without a certificate ended with $code"
 expect "no certificate" "UNAVAILABLE"

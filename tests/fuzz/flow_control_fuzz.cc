@@ -10,6 +10,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const uint32_t first = input.Number() % (1u << 20) + 1;
   SendWindow send(first);
   ReceiveWindow receive(first);
+  BandwidthProbe::Time now;
   BandwidthProbe probe(first, input.Number() % (1u << 24));
   int64_t initial = first;    // the peer's INITIAL_WINDOW_SIZE
   int64_t sendable = first;   // what the peer has allowed and we have not used
@@ -41,19 +42,21 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         if (!fits) break;
         allowed -= n;
         unconsumed += n;
-        static_cast<void>(probe.OnData(n, receive.half_used()));
+        if (probe.OnData(receive.half_used())) probe.OnPing(now);
         break;
       }
       case 4: {
         const int64_t paid = n < unconsumed ? n : unconsumed;
         unconsumed -= paid;
+        probe.OnConsumed(static_cast<uint32_t>(paid));
         const uint32_t increment = receive.Consume(static_cast<uint32_t>(paid));
         FUZZ_EXPECT(increment == 0 || increment >= receive.size() / 2);
         allowed += increment;
         break;
       }
       default: {
-        probe.OnAck();
+        now += std::chrono::nanoseconds(n);
+        probe.OnAck(now);
         FUZZ_EXPECT(probe.window() >= window);
         window = probe.window();
         const uint32_t size_before = receive.size();

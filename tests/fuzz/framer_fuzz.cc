@@ -1,6 +1,7 @@
 // Any bytes, in pieces of any size, give the same frames and errors as in one piece, lent or owned.
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <string>
 
@@ -21,6 +22,8 @@ static std::string Read(const uint8_t* data, size_t size, size_t piece, bool pre
     framer.Feed(n);
     absl::StatusOr<culvert::frame::FrameRef> frame;
     while (!(frame = framer.ReadFrame()).ok() || *frame) {
+      std::array<culvert::frame::StreamId, 3> next;
+      framer.PeekStreams(next);
       if (frame.ok()) {
         log += culvert::frame::Describe(**frame);
       } else {

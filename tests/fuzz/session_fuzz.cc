@@ -28,7 +28,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   handler.on_request = Echo;
   const Role role = size != 0 && data[0] % 2 != 0 ? Role::kClient : Role::kServer;
   auto [peer, ours] = MakeMemoryStreamPair(culvert::EventLoop::Of(context), {2000, size % 256 + 1});
-  const auto session = Session::Create(role, std::move(ours), {.output_budget = 2000}, &handler);
+  culvert::http2::Options options;
+  options.output_budget = 2000;
+  const auto session = Session::Create(role, std::move(ours), std::make_shared<const culvert::http2::Options>(options), &handler);
   asio::co_spawn(context, session->Run(session), asio::detached);
   for (int i = role == Role::kClient ? 3 : 0; i > 0; --i)
     handler.OnRequest(session->Open({"GET", "http", "a", "/", {}, {}}, nobody, i == 1), {}, false);

@@ -95,6 +95,8 @@ def act(what, size=10, back=0):
 
 CONSUME, HEAD, HEAD_END, SEND, SEND_END, IN_PLACE, IN_PLACE_END, TRAILERS, RESET, RELEASE = 1, 3, 4, 5, 6, 7, 8, 9, 11, 12
 
+SMALL_QUEUE = 4  # among `budgets`: a send_queue_budget of 1000
+ANSWER_5000 = 15 | SIZES.index(5000) << 4  # a whole response, and RELEASE
 WIDE_WINDOW = 4 << 3  # an INITIAL_WINDOW_SIZE of 1000000
 NO_WINDOW = 1 << 3
 NO_STREAMS, SOME_STREAMS = 1 << 3 | 3, 6 << 3 | 3  # a MAX_CONCURRENT_STREAMS of 0, and of 3
@@ -127,6 +129,11 @@ SESSION_FRAMES = {
     "hangs_up": stage(plan=STREAMS) + request() + data(3) + HOLD + HANG_UP,
     "priorities": stage(plan=WAITS) + other(1, 255) + request(2) + request() + other(9) + other(18, 1) + act(SEND, 70000)
         + act(SEND, 70000, 1) + window(4),
+    "held": stage(polite=True, budgets=SMALL_QUEUE, plan=WAITS) + settings(NO_WINDOW) + plan(ON_HEAD, ANSWER_5000) + request(1, END)
+        + request() + data(3) + request(1, END) + request() + trailers(2) + data(0, end=True, back=2) + settings(WIDE_WINDOW),
+    "held_ends": stage(budgets=SMALL_QUEUE, plan=WAITS) + settings(NO_WINDOW) + plan(ON_DATA, ANSWER_5000) + request() * 4
+        + data(3, back=2) + data(0, end=True, back=3) + data(0, end=True, back=2) + trailers(back=1) + data(0, end=True)
+        + act(RESET) + request(1, END) + time(7) + reset(back=4) + settings(WIDE_WINDOW),
     "closed_within": stage(plan=STREAMS) + request() + request() + plan(ON_CLOSED, RELEASE) + act(RESET, back=1) + CLOSE,
 }
 

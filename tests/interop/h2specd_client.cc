@@ -71,7 +71,7 @@ Task<void> Ask(EventLoop& loop, io::SocketAddress to, std::string authority, std
   const auto deadline = io::Timer::Clock::now() + std::chrono::seconds(2);
   absl::StatusOr<std::unique_ptr<io::ByteStream>> stream = co_await io::ConnectSocket(loop, to, deadline);
   if (!stream.ok()) co_return answer.Fail(stream.status());
-  const auto session = http2::Session::Create(http2::Role::kClient, *std::move(stream), http2::Options(), nullptr);
+  const auto session = http2::Session::Create(http2::Role::kClient, *std::move(stream), std::make_shared<const http2::Options>(), nullptr);
   const http::RequestHead head{.method = "GET", .scheme = "http", .authority = authority, .path = path, .protocol = {}, .fields = {}};
   answer.Begin(session->Open(head, answer, true));
   // Run waits for it. Not at once: the answer is first told how it ended.

@@ -111,6 +111,20 @@ TEST_F(CodecTest, AMessageMayBeTornAnywhere) {
   }
 }
 
+// Its reader may be busy with it for long.
+TEST_F(CodecTest, WhatWasGatheredOfALargeMessageIsGivenBackAsSoonAsItIsRead) {
+  MessageInput input(1 << 20);
+  const std::string frame = Enveloped(std::string(3 * EnvelopeReader::kKeptBytes, 'x'));
+  input.Lend(AsBytes(frame).first(1000), false);
+  EXPECT_EQ(input.Next(message_, &consumed_), Result::kNeedMore);
+  input.EndLoan();
+  EXPECT_GE(input.held_bytes(), 995u);
+  input.Lend(AsBytes(frame).subspan(1000), false);
+  EXPECT_EQ(input.Next(message_, &consumed_), Result::kMessage);
+  EXPECT_EQ(message_.value().size(), 3 * EnvelopeReader::kKeptBytes);
+  EXPECT_EQ(input.held_bytes(), 0u);
+}
+
 TEST_F(CodecTest, ByteByByte) {
   std::string out;
   const std::string stream = Enveloped("hello") + Enveloped("world");

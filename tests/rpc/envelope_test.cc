@@ -7,11 +7,14 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "bench/allocation_counter/allocation_counter.h"
 #include "gtest/gtest.h"
+#include "transport/io/poison.h"
 
 namespace culvert::rpc {
 namespace {
@@ -296,6 +299,40 @@ TEST(EnvelopeReader, KeepsSmallBuffersAndGivesLargeOnesBack) {
     EXPECT_EQ(reader.held_bytes(), size <= EnvelopeReader::kKeptBytes ? size : 0u);
   }
 }
+
+#ifndef CULVERT_POISONS  // io::LargeBlocks keeps nothing under AddressSanitizer
+TEST(EnvelopeReader, GathersLargeMessagesOneAfterTheOtherInTheSameMemory) {
+  Bytes stream;
+  AppendEnvelope(stream, Payload(1 << 20));
+  const uint8_t* storage = nullptr;
+  // What a message takes from the heap, when it comes in pieces that begin with more than the heap's own sizes.
+  const auto allocations_of_message = [&](EnvelopeReader& reader) {
+    const testing::AllocationCounter counter;
+    std::optional<Message> message;
+    for (std::span<const uint8_t> rest = stream; !rest.empty();) {
+      const std::span<const uint8_t> piece = rest.first(std::min<size_t>(40'000, rest.size()));
+      rest = rest.subspan(reader.Next(piece, &message).value());
+    }
+    EXPECT_TRUE(message.has_value() && std::ranges::equal(message->bytes, std::span(stream).subspan(kEnvelopePrefix)));
+    storage = message.has_value() ? message->bytes.data() : nullptr;
+    return counter.Count();
+  };
+  const auto in_turn = [&] {
+    {
+      EnvelopeReader reader;
+      EXPECT_GT(allocations_of_message(reader), 0u);
+      const uint8_t* const first = storage;
+      EXPECT_EQ(allocations_of_message(reader), 0u);
+      EXPECT_EQ(storage, first);
+    }
+    EnvelopeReader of_another_stream;
+    EXPECT_EQ(allocations_of_message(of_another_stream), 0u);
+    EnvelopeReader beside_it;
+    EXPECT_GT(allocations_of_message(beside_it), 0u) << "it has memory that another holds";
+  };
+  std::thread(in_turn).join();  // a new one, which keeps nothing yet
+}
+#endif
 
 TEST(EnvelopeReader, LendsAGatheredMessageUntilTheNextCall) {
   Bytes stream;

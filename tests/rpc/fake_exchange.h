@@ -7,11 +7,14 @@
 //
 // Data is shown as the text of the google.protobuf.StringValue in its envelope.
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <string>
 #include <string_view>
 
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "google/protobuf/wrappers.pb.h"
 #include "gtest/gtest.h"
 #include "rpc/envelope.h"
@@ -50,6 +53,7 @@ class FakeExchange final : public http::Exchange {
   void Release() override {
     Note("release");
     receiver = nullptr;
+    held = 0;
   }
   void SendHead(const http::ResponseHead& head, bool end) override {
     Note(StrCat("head ", head.status, head.fields.empty() ? "" : " ",
@@ -75,8 +79,16 @@ class FakeExchange final : public http::Exchange {
     EXPECT_NE(n, 0u);
     consumed += n;
   }
+  absl::Status Hold(size_t n) override {
+    EXPECT_TRUE(receiver != nullptr);
+    ++told_of_held;
+    const bool allowed = n <= std::max(held, may_hold);
+    held = n;
+    return allowed ? absl::OkStatus() : absl::ResourceExhaustedError("too much is held");
+  }
   EventLoop& loop() override { return loop_; }
   std::string peer() const override { return "fake"; }
+  std::shared_ptr<const io::PeerCertificate> peer_certificate() const override { return nullptr; }
   int http_major() const override { return major; }
   absl::StatusOr<http::Hijacked> Hijack() override { return absl::FailedPreconditionError("fake"); }
 
@@ -92,6 +104,9 @@ class FakeExchange final : public http::Exchange {
   bool room = true;
   int major = 2;
   size_t consumed = 0;
+  size_t held = 0;
+  size_t may_hold = SIZE_MAX;
+  int told_of_held = 0;  // how often
 
  private:
   struct Sent {

@@ -149,7 +149,7 @@ class InPlace : public ::testing::Test {
     gatherer_.waits_first = waits_first;
     auto [peer, ours] = testing_support::MakeMemoryStreamPair(loop_, {.capacity = 1024 * 1024});
     peer_stream_ = std::move(peer);
-    session_ = http2::Session::Create(http2::Role::kServer, std::move(ours), options, tap_.get());
+    session_ = http2::Session::Create(http2::Role::kServer, std::move(ours), std::make_shared<const http2::Options>(options), tap_.get());
     asio::co_spawn(context_, session_->Run(session_), [](std::exception_ptr error) { EXPECT_EQ(error, nullptr); });
     Pump();
     Send(script_.ClientPreface().Settings({}).SettingsAck().Headers(

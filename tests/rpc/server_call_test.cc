@@ -8,6 +8,7 @@
 
 #include "rpc/service.h"
 #include "tests/rpc/fake_exchange.h"
+#include "transport/base/waiter.h"
 
 namespace culvert::rpc {
 namespace {
@@ -93,6 +94,15 @@ Task<absl::Status> FailAfterOne(ServerContext&, culvert::Stream<Text, Text>& cha
   Text text;
   co_await chat.Read(text);
   co_return absl::NotFoundError("no such thing");
+}
+
+// Takes its time when there is nothing more to read.
+base::Waiter* let_go;
+Task<absl::Status> ReadAllAndLinger(ServerContext&, culvert::Stream<Text, Text>& chat) {
+  Text text;
+  while (co_await chat.Read(text)) continue;
+  co_await let_go->Wait();
+  co_return absl::OkStatus();
 }
 
 class ServerCallTest : public testing::Test {
@@ -242,6 +252,100 @@ TEST_F(ServerCallTest, ARequestBeyondTheLimitIsRefusedAtItsPrefix) {
   EXPECT_EQ(exchange_.TakeLog(),
             TrailersOnly(8, "message of 1003 bytes is larger than the limit of 1000") + "release\n");
   EXPECT_EQ(exchange_.consumed, received_);
+}
+
+// --- what is held of a message that is not whole yet ---
+
+TEST_F(ServerCallTest, TheConnectionHearsHowMuchIsHeldOfARequestAndWhenItIsWhole) {
+  service_.one = WaitForCancel;
+  Start("/One");
+  const std::string frame = Enveloped(std::string(500, 'x'));
+  Data(frame.substr(0, 100));
+  const size_t held = exchange_.held;
+  EXPECT_GE(held, 95u);
+  Data(frame.substr(100, 300));
+  EXPECT_GT(exchange_.held, held);
+  Data(frame.substr(400), true);
+  EXPECT_FALSE(exchange_.released());  // the handler is still busy with it
+  EXPECT_EQ(exchange_.held, 0u);
+  PeerCloses();
+}
+
+TEST_F(ServerCallTest, AndOfEachMessageOfAStream) {
+  service_.chat = EchoAll;
+  Start("/Chat");
+  const std::string frame = Enveloped(std::string(500, 'x'));
+  for (int i = 0; i < 3; ++i) {
+    Data(frame.substr(0, 100));
+    EXPECT_GE(exchange_.held, 95u);
+    Data(frame.substr(100));
+    EXPECT_EQ(exchange_.held, 0u);
+  }
+  // The end of one and the beginning of the next.
+  Data(frame.substr(0, 400));
+  const size_t of_the_first = exchange_.held;
+  Data(frame.substr(400) + frame.substr(0, 6));
+  EXPECT_GT(exchange_.held, 0u);
+  EXPECT_GE(of_the_first, 395u);
+  Data(frame.substr(6), true);
+  EXPECT_TRUE(exchange_.released());
+}
+
+TEST_F(ServerCallTest, OfWholeMessagesItHearsNothing) {
+  service_.chat = EchoAll;
+  Start("/Chat");
+  Data(Enveloped("a"));
+  Data(Enveloped("b") + Enveloped("c") + Enveloped("d").substr(0, 4));  // nor of a prefix, which lies in the call itself
+  Data(Enveloped("d").substr(4));
+  exchange_.room = false;
+  Data(Enveloped("e"));
+  Data(Enveloped("parked"));
+  RoomAgain();
+  End();
+  EXPECT_EQ(exchange_.told_of_held, 0);
+  EXPECT_TRUE(exchange_.released());
+}
+
+TEST_F(ServerCallTest, ARequestThatMayNotBeHeldIsRefused) {
+  exchange_.may_hold = 300;
+  Start("/One");
+  const std::string frame = Enveloped(std::string(500, 'x'));
+  Data(frame.substr(0, 100));
+  EXPECT_EQ(exchange_.TakeLog(), "");
+  Data(frame.substr(100, 300));
+  EXPECT_EQ(exchange_.TakeLog(), TrailersOnly(8, "too much is held") + "release\n");
+  EXPECT_EQ(exchange_.consumed, received_);
+}
+
+TEST_F(ServerCallTest, AMessageOfAStreamThatMayNotBeHeldEndsIt) {
+  service_.up = Join;
+  exchange_.may_hold = 300;
+  Start("/Up");
+  const std::string frame = Enveloped(std::string(500, 'x'));
+  Data(Enveloped("a") + frame.substr(0, 100));
+  EXPECT_EQ(told, "");
+  Data(frame.substr(100, 300));
+  EXPECT_EQ(told, "cancelled after a");
+  EXPECT_EQ(exchange_.TakeLog(), TrailersOnly(8, "too much is held") + "release\n");
+  EXPECT_EQ(exchange_.consumed, received_);
+}
+
+// While the handler has not ended yet.
+TEST_F(ServerCallTest, WhatComesAfterARefusalIsDropped) {
+  base::Waiter waiter;
+  let_go = &waiter;
+  service_.chat = ReadAllAndLinger;
+  exchange_.may_hold = 300;
+  Start("/Chat");
+  const std::string frame = Enveloped(std::string(500, 'x'));
+  Data(frame.substr(0, 400));
+  EXPECT_EQ(exchange_.TakeLog(), TrailersOnly(8, "too much is held"));
+  const int told_before = exchange_.told_of_held;
+  Data(frame.substr(400) + frame.substr(0, 400));
+  EXPECT_EQ(exchange_.told_of_held, told_before);
+  EXPECT_EQ(exchange_.consumed, received_);
+  OnLoop([] { let_go->Wake(); });
+  EXPECT_EQ(exchange_.TakeLog(), "release\n");
 }
 
 TEST_F(ServerCallTest, AnAnswerBeyondTheLimitIsNotSent) {

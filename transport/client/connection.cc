@@ -56,7 +56,7 @@ Task<void> Connection::RunAttempt(std::shared_ptr<Connection> self) {
   }
   http2::Options options = connection.options_.http2;
   options.handshake_timeout = std::min(options.handshake_timeout, connection.options_.connect_timeout);
-  auto session = http2::Session::Create(http2::Role::kClient, *std::move(stream), options, nullptr);
+  auto session = http2::Session::Create(http2::Role::kClient, *std::move(stream), std::make_shared<const http2::Options>(options), nullptr);
   connection.session_ = session;
   const std::weak_ptr<Connection> weak = self;
   session->set_on_ready([weak] {
@@ -65,8 +65,7 @@ Task<void> Connection::RunAttempt(std::shared_ptr<Connection> self) {
   session->set_on_unusable([weak, raw = session.get()](const absl::Status& why) {
     if (auto alive = weak.lock()) alive->OnLost(raw, why);
   });
-  self.reset();  // the session may outlive the connection
-  co_await session->Run(session);
+  session->Serve({}, [] {});  // the session may outlive the connection
 }
 
 void Connection::OnReady() {

@@ -2,9 +2,13 @@
 
 #include <netinet/in.h>
 
+#include <asio/basic_waitable_timer.hpp>
 #include <asio/ip/tcp.hpp>
 #include <cstddef>
 #include <cstring>
+#include <memory>
+#include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -27,34 +31,45 @@ namespace {
 
 constexpr int kMostInterimAnswers = 16;  // of a proxy: beyond it, it only seems to be alive
 
+using Resolver = asio::ip::basic_resolver<asio::ip::tcp, EventLoop::Executor>;
+
 std::string Bracketed(const std::string& host) { return host.find(':') == std::string::npos ? host : StrCat("[", host, "]"); }
 
-Task<absl::StatusOr<std::vector<io::SocketAddress>>> Resolve(EventLoop& loop, const Target& target) {
-  asio::ip::basic_resolver<asio::ip::tcp, EventLoop::Executor> resolver(loop.executor());
-  auto [error, results] = co_await resolver.async_resolve(target.host, std::to_string(target.port), kTuple);
-  if (error) co_return absl::UnavailableError(StrCat("cannot resolve '", target.host, "': ", error.message()));
+// What the resolver's thread answers. getaddrinfo cannot be interrupted: the answer may come when nobody waits for it any more.
+struct Lookup {
+  explicit Lookup(EventLoop& loop) : waiting(loop.executor()) {}
+
+  // Cancelled by the answer.
+  asio::basic_waitable_timer<io::Timer::Clock, asio::wait_traits<io::Timer::Clock>, EventLoop::Executor> waiting;
+  bool answered = false;
+  std::error_code error;
+  Resolver::results_type results;
+};
+
+Task<absl::StatusOr<std::vector<io::SocketAddress>>> Resolve(EventLoop& loop, const Target& target, io::Timer::Clock::time_point deadline) {
+  Resolver resolver(loop.executor());  // gone, a lookup that has not begun yet is none
+  const auto lookup = std::make_shared<Lookup>(loop);
+  lookup->waiting.expires_at(deadline);
+  resolver.async_resolve(target.host, std::to_string(target.port), [lookup](std::error_code error, Resolver::results_type results) {
+    lookup->answered = true;
+    lookup->error = error;
+    lookup->results = std::move(results);
+    lookup->waiting.cancel();
+  });
+  auto [cancelled] = co_await lookup->waiting.async_wait(kTuple);
+  if (!lookup->answered) {
+    const std::string_view why = cancelled ? "cancelled" : "no answer from DNS in time";
+    co_return absl::UnavailableError(StrCat("cannot resolve '", target.host, "': ", why));
+  }
+  if (lookup->error) co_return absl::UnavailableError(StrCat("cannot resolve '", target.host, "': ", lookup->error.message()));
   std::vector<io::SocketAddress> addresses;
-  for (const auto& entry : results) {
+  for (const auto& entry : lookup->results) {
     io::SocketAddress address;
     address.size = static_cast<socklen_t>(entry.endpoint().size());
     std::memcpy(&address.storage, entry.endpoint().data(), address.size);
     addresses.push_back(address);
   }
   co_return addresses;
-}
-
-// Tries `addresses` in turn until one answers, each for its share of the time that is left: one that is silent does not use it up.
-Task<absl::StatusOr<std::unique_ptr<io::ByteStream>>> ConnectAny(EventLoop& loop, std::vector<io::SocketAddress> addresses,
-                                                                 io::Timer::Clock::time_point deadline) {
-  absl::Status last = absl::UnavailableError("the name has no address");
-  auto left = static_cast<ptrdiff_t>(addresses.size());
-  for (const io::SocketAddress& address : addresses) {
-    const auto now = io::Timer::Clock::now();
-    absl::StatusOr<std::unique_ptr<io::ByteStream>> stream = co_await io::ConnectSocket(loop, address, now + (deadline - now) / left--);
-    if (stream.ok()) co_return stream;
-    last = stream.status();
-  }
-  co_return last;
 }
 
 // Asks the HTTP/1.1 proxy behind `stream` for a tunnel to `authority` (RFC 9110 9.3.6).
@@ -138,6 +153,31 @@ Task<absl::StatusOr<std::unique_ptr<io::ByteStream>>> StartTls(const io::TlsCont
   co_return std::unique_ptr<io::ByteStream>(std::move(tls));
 }
 
+// Tries `addresses`, the target's or its proxy's, in turn until one is all that is wanted, each for its share of the time that is left: one
+// that is silent does not use it up. Of the failures, the last of those that accepted a connection tells most.
+Task<absl::StatusOr<std::unique_ptr<io::ByteStream>>> ConnectAny(EventLoop& loop, std::vector<io::SocketAddress> addresses,
+                                                                 const Target& target, const Options& options, io::Timer::Clock::time_point deadline) {
+  absl::Status failure = absl::UnavailableError("the name has no address");
+  bool any_accepted = false;
+  auto left = static_cast<ptrdiff_t>(addresses.size());
+  for (const io::SocketAddress& address : addresses) {
+    const auto now = io::Timer::Clock::now();
+    const auto until = now + (deadline - now) / left--;
+    absl::StatusOr<std::unique_ptr<io::ByteStream>> stream = co_await io::ConnectSocket(loop, address, until);
+    const bool accepted = stream.ok();
+    if (stream.ok() && !options.proxy.empty()) {
+      // The proxy resolves the name, as it may know more names than we do.
+      const std::string authority = target.host.empty() ? target.authority : StrCat(Bracketed(target.host), ":", target.port);
+      stream = co_await AskProxy(*std::move(stream), authority, until);
+    }
+    if (stream.ok() && options.tls != nullptr) stream = co_await StartTls(*options.tls, *std::move(stream), HostOf(target), until);
+    if (stream.ok()) co_return stream;
+    if (accepted || !any_accepted) failure = stream.status();
+    any_accepted = any_accepted || accepted;
+  }
+  co_return failure;
+}
+
 }  // namespace
 
 Task<absl::StatusOr<std::unique_ptr<io::ByteStream>>> Connect(EventLoop& loop, const Target& target, const Options& options) {
@@ -147,16 +187,9 @@ Task<absl::StatusOr<std::unique_ptr<io::ByteStream>>> Connect(EventLoop& loop, c
     CULVERT_CO_ASSIGN_OR_RETURN(next, ParseTarget(options.proxy));
   }
   if (next.addresses.empty()) {
-    CULVERT_CO_ASSIGN_OR_RETURN(next.addresses, co_await Resolve(loop, next));
+    CULVERT_CO_ASSIGN_OR_RETURN(next.addresses, co_await Resolve(loop, next, deadline));
   }
-  absl::StatusOr<std::unique_ptr<io::ByteStream>> stream = co_await ConnectAny(loop, std::move(next.addresses), deadline);
-  if (stream.ok() && !options.proxy.empty()) {
-    // The proxy resolves the name, as it may know more names than we do.
-    const std::string authority = target.host.empty() ? target.authority : StrCat(Bracketed(target.host), ":", target.port);
-    stream = co_await AskProxy(*std::move(stream), authority, deadline);
-  }
-  if (stream.ok() && options.tls != nullptr) stream = co_await StartTls(*options.tls, *std::move(stream), HostOf(target), deadline);
-  co_return stream;
+  co_return co_await ConnectAny(loop, std::move(next.addresses), target, options, deadline);
 }
 
 }  // namespace culvert::client

@@ -2,6 +2,7 @@
 #define CULVERT_TRANSPORT_CLIENT_OPTIONS_H_
 
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -12,14 +13,17 @@ namespace culvert::client {
 
 // How a client reaches its server.
 struct Options {
-  // A server may send large messages in few frames: a client has few connections, and each may hold an unfinished one.
-  http2::Options http2 = {.max_frame_size = 64 * 1024};
+  // A server may send large messages in few frames: a client has few connections, and each may hold an unfinished one. And as many of them at
+  // once as the client has asked for.
+  http2::Options http2 = {.max_frame_size = 64 * 1024, .unfinished_budget = SIZE_MAX};
 
   // Speaks over TLS, made by io::TlsContext::ForClient. The server's certificate must be for the target's host (unix sockets:
   // "localhost"), unless the context names another. Null: plaintext.
   std::shared_ptr<const io::TlsContext> tls;
 
-  // For one attempt: resolving, connecting, the proxy, TLS, and the server's SETTINGS.
+  // For one attempt: resolving, connecting, the proxy, TLS, and the server's SETTINGS. The addresses of a name share what resolving has left of it.
+  // The system's resolver cannot be interrupted: the attempt ends in time, but the end of the loop waits for a lookup that has begun, as long as
+  // resolv.conf lets it take.
   std::chrono::milliseconds connect_timeout{20000};
 
   // Between failed attempts (gRPC connection backoff protocol): the first wait, its growth, its bound, and the part of it that is random.

@@ -2,15 +2,18 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <string>
+#include <memory>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "absl/base/optimization.h"
+#include "transport/base/spare.h"
 #include "transport/base/status_macros.h"
 #include "transport/base/strings.h"
 #include "transport/frame/error.h"
 #include "transport/frame/parse.h"
+#include "transport/http/header_list.h"
 
 namespace culvert::frame {
 
@@ -46,6 +49,18 @@ std::string_view Hint(std::span<const uint8_t> bytes) {
 
 }  // namespace
 
+// What frames are parsed into. A framer needs one only while it reads, and most connections of a server are idle.
+struct Framer::Workplace {
+  Frame frame;
+  http::HeaderList fields;
+  std::vector<Setting> settings;
+
+  // Of a header block whose END_HEADERS has not come yet:
+  Frame first;  // HEADERS or PUSH_PROMISE
+  uint32_t continuations = 0;
+  absl::Status stream_error;  // answered once the block is decoded
+};
+
 bool Framer::ReuseByDefault() {
   static const bool reuse = [] {
     const char* const value = std::getenv("CULVERT_HTTP2_REUSE_FRAMES");
@@ -66,6 +81,13 @@ Framer::Framer(io::BlockPool& pool, const Options& options)
       "max_frame_size out of range");
 }
 
+Framer::~Framer() = default;
+
+const FrameHeader& Framer::last_header() const {
+  CULVERT_DCHECK(work_ != nullptr, "last_header without an error before");
+  return work_->frame.header;
+}
+
 std::span<uint8_t> Framer::Space() {
   EndLease();
   return buffer_.Space();
@@ -79,17 +101,19 @@ void Framer::Feed(size_t n) {
 void Framer::Park() {
   EndLease();
   buffer_.Park();
+  if (!in_block_ && work_ != nullptr) base::Spare<Workplace>::Give(std::move(work_));
 }
 
 void Framer::EndLease() {
   ++generation_;
-  if (!block_.open && !fields_.empty()) fields_.Clear();
+  if (work_ != nullptr && !in_block_ && !work_->fields.empty()) work_->fields.Clear();
   buffer_.Poison();
 }
 
 absl::StatusOr<FrameRef> Framer::ReadFrame() {
   EndLease();
   if (ABSL_PREDICT_FALSE(!broken_.ok())) return broken_;
+  if (work_ == nullptr) work_ = base::Spare<Workplace>::Take();
   if (ABSL_PREDICT_FALSE(preface_expected_)) {
     if (absl::Status status = SkipPreface(); !status.ok()) return Fail(std::move(status));
     if (preface_expected_) return FrameRef();
@@ -99,7 +123,7 @@ absl::StatusOr<FrameRef> Framer::ReadFrame() {
     if (unread.size() < kFrameHeaderSize) return FrameRef();
     const FrameHeader header = ParseFrameHeader(unread.first<kFrameHeaderSize>());
     if (absl::Status status = CheckHeader(header); ABSL_PREDICT_FALSE(!status.ok())) {
-      frame_ = {.header = header, .body = {}};
+      work_->frame = {.header = header, .body = {}};
       return Fail(std::move(status));
     }
     if (unread.size() - kFrameHeaderSize < header.length) return FrameRef();
@@ -109,8 +133,19 @@ absl::StatusOr<FrameRef> Framer::ReadFrame() {
         ABSL_PREDICT_FALSE(!status.ok())) {
       return Fail(std::move(status));
     }
-    if (ABSL_PREDICT_TRUE(!block_.open)) return Lend();
+    if (ABSL_PREDICT_TRUE(!in_block_)) return Lend();
   }
+}
+
+size_t Framer::PeekStreams(std::span<StreamId> out) const {
+  std::span<const uint8_t> unread = buffer_.unread();
+  size_t count = 0;
+  while (count < out.size() && unread.size() >= kFrameHeaderSize) {
+    const FrameHeader header = ParseFrameHeader(unread.first<kFrameHeaderSize>());
+    out[count++] = header.stream_id;
+    unread = unread.subspan(std::min<size_t>(unread.size(), kFrameHeaderSize + header.length));
+  }
+  return count;
 }
 
 absl::Status Framer::SkipPreface() {
@@ -135,12 +170,12 @@ absl::Status Framer::CheckHeader(const FrameHeader& header) const {
                                   Hint(buffer_.unread())));
   }
   const bool continuation = header.type == FrameType::kContinuation;
-  if (ABSL_PREDICT_TRUE(!block_.open && !continuation)) return absl::OkStatus();
-  if (!block_.open) {
+  if (ABSL_PREDICT_TRUE(!in_block_ && !continuation)) return absl::OkStatus();
+  if (!in_block_) {
     return ConnectionError(ErrorCode::kProtocolError, "continuation_unexpected",
                            "CONTINUATION without a header block to continue");
   }
-  const StreamId id = block_.frame.header.stream_id;
+  const StreamId id = work_->first.header.stream_id;
   if (continuation && header.stream_id == id) return absl::OkStatus();
   return ConnectionError(ErrorCode::kProtocolError, "header_block_interrupted",
                          StrCat(FrameTypeName(header.type), " on stream ", header.stream_id,
@@ -148,100 +183,101 @@ absl::Status Framer::CheckHeader(const FrameHeader& header) const {
 }
 
 absl::Status Framer::Parse(const FrameHeader& header, std::span<const uint8_t> payload) {
-  frame_ = {.header = header, .body = {}};
+  work_->frame = {.header = header, .body = {}};
   switch (header.type) {
     case FrameType::kData:
-      return ParseData(header, payload, frame_.body.emplace<DataFrame>());
+      return ParseData(header, payload, work_->frame.body.emplace<DataFrame>());
     case FrameType::kHeaders: {
       std::span<const uint8_t> fragment;
-      HeadersFrame& headers = frame_.body.emplace<HeadersFrame>();
+      HeadersFrame& headers = work_->frame.body.emplace<HeadersFrame>();
       CULVERT_RETURN_IF_ERROR(ParseHeaders(header, payload, headers, fragment));
-      block_.stream_error =
+      work_->stream_error =
           headers.has_priority ? CheckPriority(header.stream_id, headers.priority) : absl::OkStatus();
-      decoder_.StartBlock(fields_, {options_.max_header_list_size, options_.max_header_fields});
+      decoder_.StartBlock(work_->fields, {options_.max_header_list_size, options_.max_header_fields});
       return DecodeFragment(fragment, header.has(flags::kEndHeaders));
     }
     case FrameType::kPriority:
-      return ParsePriority(header, payload, frame_.body.emplace<PriorityFrame>());
+      return ParsePriority(header, payload, work_->frame.body.emplace<PriorityFrame>());
     case FrameType::kRstStream:
-      return ParseRstStream(header, payload, frame_.body.emplace<RstStreamFrame>());
+      return ParseRstStream(header, payload, work_->frame.body.emplace<RstStreamFrame>());
     case FrameType::kSettings:
-      return ParseSettings(header, payload, settings_, frame_.body.emplace<SettingsFrame>());
+      return ParseSettings(header, payload, work_->settings, work_->frame.body.emplace<SettingsFrame>());
     case FrameType::kPushPromise: {
       std::span<const uint8_t> fragment;
       CULVERT_RETURN_IF_ERROR(
-          ParsePushPromise(header, payload, frame_.body.emplace<PushPromiseFrame>(), fragment));
-      block_.stream_error = absl::OkStatus();
-      decoder_.StartBlock(fields_, {options_.max_header_list_size, options_.max_header_fields});
+          ParsePushPromise(header, payload, work_->frame.body.emplace<PushPromiseFrame>(), fragment));
+      work_->stream_error = absl::OkStatus();
+      decoder_.StartBlock(work_->fields, {options_.max_header_list_size, options_.max_header_fields});
       return DecodeFragment(fragment, header.has(flags::kEndHeaders));
     }
     case FrameType::kPing:
-      return ParsePing(header, payload, frame_.body.emplace<PingFrame>());
+      return ParsePing(header, payload, work_->frame.body.emplace<PingFrame>());
     case FrameType::kGoAway:
-      return ParseGoAway(header, payload, frame_.body.emplace<GoAwayFrame>());
+      return ParseGoAway(header, payload, work_->frame.body.emplace<GoAwayFrame>());
     case FrameType::kWindowUpdate:
-      return ParseWindowUpdate(header, payload, frame_.body.emplace<WindowUpdateFrame>());
+      return ParseWindowUpdate(header, payload, work_->frame.body.emplace<WindowUpdateFrame>());
     case FrameType::kContinuation:
       return ContinueBlock(header, payload);
     case FrameType::kPriorityUpdate:
-      return ParsePriorityUpdate(header, payload, frame_.body.emplace<PriorityUpdateFrame>());
+      return ParsePriorityUpdate(header, payload, work_->frame.body.emplace<PriorityUpdateFrame>());
   }
-  frame_.body.emplace<UnknownFrame>().payload = payload;
+  work_->frame.body.emplace<UnknownFrame>().payload = payload;
   return absl::OkStatus();
 }
 
 absl::Status Framer::ContinueBlock(const FrameHeader& header, std::span<const uint8_t> fragment) {
-  if (++block_.continuations > options_.max_continuations) {
+  if (++work_->continuations > options_.max_continuations) {
     return ConnectionError(
         ErrorCode::kEnhanceYourCalm, "continuation_flood",
         StrCat("more than ", options_.max_continuations, " CONTINUATION frames in one header block"));
   }
   const bool end = header.has(flags::kEndHeaders);
   if (end) {
-    frame_ = block_.frame;
-    frame_.header.flags |= flags::kEndHeaders;
+    work_->frame = work_->first;
+    work_->frame.header.flags |= flags::kEndHeaders;
   }
   return DecodeFragment(fragment, end);
 }
 
-// Decodes the next fragment of the header block. At its end frame_ is the merged frame; until then block_
-// keeps it.
+// Decodes the next fragment of the header block. At its end work_->frame is the merged frame.
 absl::Status Framer::DecodeFragment(std::span<const uint8_t> fragment, bool end) {
   if (const absl::Status decoded = decoder_.Decode(fragment, end); ABSL_PREDICT_FALSE(!decoded.ok())) {
     return ConnectionError(ErrorCode::kCompressionError, "header_block", ToStd(decoded.message()));
   }
   if (!end) {
-    if (!block_.open) block_.frame = frame_;
-    block_.open = true;
+    if (!in_block_) {
+      work_->first = work_->frame;
+      work_->continuations = 0;
+    }
+    in_block_ = true;
     return absl::OkStatus();
   }
-  block_.open = false;
-  block_.continuations = 0;
-  if (HeadersFrame* headers = std::get_if<HeadersFrame>(&frame_.body)) {
-    headers->fields = &fields_;
+  in_block_ = false;
+  if (HeadersFrame* headers = std::get_if<HeadersFrame>(&work_->frame.body)) {
+    headers->fields = &work_->fields;
     headers->truncated = decoder_.truncated();
-  } else if (PushPromiseFrame* push = std::get_if<PushPromiseFrame>(&frame_.body)) {
-    push->fields = &fields_;
+  } else if (PushPromiseFrame* push = std::get_if<PushPromiseFrame>(&work_->frame.body)) {
+    push->fields = &work_->fields;
     push->truncated = decoder_.truncated();
   }
-  return block_.stream_error;
+  return work_->stream_error;
 }
 
 FrameRef Framer::Lend() {
-  if (ABSL_PREDICT_TRUE(reuse_)) return FrameRef(&frame_, &generation_, generation_);
+  if (ABSL_PREDICT_TRUE(reuse_)) return FrameRef(&work_->frame, &generation_, generation_);
   auto owned = std::make_shared<OwnedFrame>();
-  owned->frame = frame_;
+  owned->frame = work_->frame;
   auto& body = owned->frame.body;
   if (DataFrame* data = std::get_if<DataFrame>(&body)) {
     data->data = owned->Keep(data->data);
   } else if (HeadersFrame* headers = std::get_if<HeadersFrame>(&body)) {
-    owned->fields = std::exchange(fields_, {});
+    owned->fields = std::exchange(work_->fields, {});
     headers->fields = &owned->fields;
   } else if (PushPromiseFrame* push = std::get_if<PushPromiseFrame>(&body)) {
-    owned->fields = std::exchange(fields_, {});
+    owned->fields = std::exchange(work_->fields, {});
     push->fields = &owned->fields;
   } else if (SettingsFrame* settings = std::get_if<SettingsFrame>(&body)) {
-    owned->settings = std::exchange(settings_, {});
+    owned->settings = std::exchange(work_->settings, {});
     settings->settings = owned->settings;
   } else if (GoAwayFrame* goaway = std::get_if<GoAwayFrame>(&body)) {
     goaway->debug_data = owned->Keep(goaway->debug_data);
@@ -258,7 +294,7 @@ absl::Status Framer::Fail(absl::Status status) {
   const std::optional<WireError> error = GetWireError(status);
   if (!error || error->stream_id == 0) {
     broken_ = status;
-    block_.open = false;
+    in_block_ = false;
     buffer_.Consume(buffer_.unread().size());
   }
   return status;

@@ -12,25 +12,23 @@
 //       if (!*frame) break;              // more bytes are needed
 //       OnFrame(**frame);                // a plain function: the lease cannot cross a suspension
 //     }
-//     framer.Park();                     // before waiting: an idle connection holds no buffer and no header value
+//     framer.Park();                     // before waiting: an idle connection holds no buffer, no frame and no header list
 //   }
 //
 // Frames are reused by default: every frame struct, the merged header list and the read buffer serve again, with no allocation per
-// frame. The lease of a frame, and of every span reachable from it, ends when ReadFrame is *called* again (or Space, Feed, Park),
+// frame, and between two batches serve the other framers of the thread. The lease of a frame, and of every span reachable from it, ends when ReadFrame is *called* again (or Space, Feed, Park),
 // not when it returns. Debug builds abort on a stale FrameRef; under AddressSanitizer a stale span is reported.
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
-#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "transport/base/check.h"
 #include "transport/frame/frame.h"
 #include "transport/hpack/decoder.h"
-#include "transport/http/header_list.h"
 #include "transport/io/block_pool.h"
 #include "transport/io/read_buffer.h"
 
@@ -89,6 +87,7 @@ class Framer {
 
   // `pool` outlives the framer.
   Framer(io::BlockPool& pool, const Options& options);
+  ~Framer();
   Framer(const Framer&) = delete;
   Framer& operator=(const Framer&) = delete;
 
@@ -104,29 +103,27 @@ class Framer {
   void Park();
   bool holds_nothing() const { return buffer_.holds_nothing(); }
   // A header block waits for its CONTINUATION.
-  bool in_header_block() const { return block_.open; }
+  bool in_header_block() const { return in_block_; }
 
   // Parses the next frame out of the bytes fed so far, or answers an empty FrameRef when more are needed.
   // Errors: see frame/error.h. After a stream error the framer is in step and may be used further; after a connection error every call
   // answers that error again. A frame that broke a rule is not lent.
   absl::StatusOr<FrameRef> ReadFrame();
 
+  // The streams that the next frames name, as far as their headers have come, and how many those are. Promises nothing about the frames: they
+  // are not checked yet. The lease goes on.
+  size_t PeekStreams(std::span<StreamId> out) const;
+
   // Bytes fed and not yet parsed (part of a frame, or frames not yet read); none after a connection error.
   std::span<const uint8_t> unread() const { return buffer_.unread(); }
-  // The stream and header of the frame that the last error was about, for logs and replies.
-  const FrameHeader& last_header() const { return frame_.header; }
+  // The stream and header of the frame that the last error was about, for logs and replies. Until Park.
+  const FrameHeader& last_header() const;
 
   // The acknowledgement of our SETTINGS came: the decoder's table may shrink to header_table_size (RFC 7541 4.2).
   void OnSettingsAcked() { decoder_.SetMaxTableSize(options_.header_table_size); }
 
  private:
-  // A header block whose END_HEADERS has not come yet.
-  struct Block {
-    bool open = false;
-    Frame frame;               // HEADERS or PUSH_PROMISE, as its first frame was parsed
-    uint32_t continuations = 0;
-    absl::Status stream_error;  // answered once the block is decoded
-  };
+  struct Workplace;
 
   void EndLease();
   absl::Status SkipPreface();
@@ -144,11 +141,9 @@ class Framer {
   hpack::Decoder decoder_;
   bool reuse_;
   bool preface_expected_;
+  bool in_block_ = false;  // END_HEADERS has not come yet
   uint64_t generation_ = 0;
-  Frame frame_;
-  http::HeaderList fields_;
-  std::vector<Setting> settings_;
-  Block block_;
+  std::unique_ptr<Workplace> work_;  // null from Park to the next ReadFrame, unless in_block_
   absl::Status broken_;  // the connection error, once there was one
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <memory>
 #include <string_view>
 
 #include "absl/base/optimization.h"
@@ -127,6 +128,7 @@ size_t Encoder::Encode(std::span<const http::HeaderField> fields, std::span<uint
     smallest_limit_ = table_.limit();
     limit_changed_ = false;
   }
+  if (ABSL_PREDICT_FALSE(hints_ == nullptr)) hints_ = std::make_unique<std::array<Hint, kHints>>();
   for (const http::HeaderField& field : fields) at = PutField(field, at);
   return static_cast<size_t>(at - out.data());
 }
@@ -148,7 +150,7 @@ uint8_t* Encoder::PutField(const http::HeaderField& field, uint8_t* out) {
   out = PutString(out, field.value);
   if (representation.bits == kWithIndexing.bits) {
     table_.Insert(field.name, field.value);
-    HintFor(field) = {static_cast<uint32_t>(table_.inserted()), 1};
+    HintFor(field) = {table_.inserted(), 1};
   }
   return out;
 }
@@ -156,12 +158,12 @@ uint8_t* Encoder::PutField(const http::HeaderField& field, uint8_t* out) {
 // A place that fields of the same lengths and ends share: cheap to find, and what it says is compared.
 Encoder::Hint& Encoder::HintFor(const http::HeaderField& field) {
   const auto last = [](std::string_view text) { return text.empty() ? size_t{0} : static_cast<uint8_t>(text.back()); };
-  return hints_[(field.name.size() * 7 + last(field.name) + field.value.size() * 3 + last(field.value)) % kHints];
+  return (*hints_)[(field.name.size() * 7 + last(field.name) + field.value.size() * 3 + last(field.value)) % kHints];
 }
 
 size_t Encoder::IndexOf(Hint hint) const {
   if (hint.dynamic == 0) return hint.place;
-  const uint32_t age = (static_cast<uint32_t>(table_.inserted()) - hint.place) & 0x7fffffff;
+  const uint32_t age = (table_.inserted() - hint.place) & 0x7fffffff;
   return age < table_.count() ? kStaticFields + 1 + age : 0;
 }
 

@@ -9,6 +9,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 
 #include "transport/hpack/table.h"
@@ -52,7 +53,7 @@ class Encoder {
   DynamicTable table_;
   uint32_t smallest_limit_;  // since the last block: told before the limit that holds
   bool limit_changed_ = false;
-  std::array<Hint, kHints> hints_{};
+  std::unique_ptr<std::array<Hint, kHints>> hints_;  // once there was something to encode
 };
 
 }  // namespace culvert::hpack

@@ -20,8 +20,8 @@ void DynamicTable::Insert(std::string_view name, std::string_view value) {
   std::copy(name.begin(), name.end(), bytes_.get() + end_);
   std::copy(value.begin(), value.end(), bytes_.get() + end_ + name.size());
   entries_.push_back({static_cast<uint32_t>(end_), static_cast<uint32_t>(name.size()), static_cast<uint32_t>(value.size())});
-  end_ += name.size() + value.size();
-  size_ += size;
+  end_ += static_cast<uint32_t>(name.size() + value.size());
+  size_ += static_cast<uint32_t>(size);
   ++inserted_;
 }
 
@@ -54,14 +54,14 @@ void DynamicTable::MakeRoom(size_t n) {
   char* to = bytes_.get();
   std::unique_ptr<char[]> larger;
   if (2 * (used + n) > capacity_) {
-    capacity_ = std::max(kFirstBlock, 2 * (used + n));
+    capacity_ = static_cast<uint32_t>(std::max(kFirstBlock, 2 * (used + n)));
     larger = std::make_unique_for_overwrite<char[]>(capacity_);
     to = larger.get();
   }
   if (used != 0) std::memmove(to, bytes_.get() + begin, used);
   if (larger != nullptr) bytes_ = std::move(larger);
   for (size_t i = oldest_; i < entries_.size(); ++i) entries_[i].at -= static_cast<uint32_t>(begin);
-  end_ = used;
+  end_ = static_cast<uint32_t>(used);
 }
 
 }  // namespace culvert::hpack

@@ -95,8 +95,8 @@ class DynamicTable {
   // RFC 7541 4.1: of names and values, and 32 for each field.
   size_t size() const { return size_; }
   uint32_t limit() const { return limit_; }
-  // How many fields there ever were: the field that is the n-th of them has index inserted() - n.
-  uint64_t inserted() const { return inserted_; }
+  // How many fields there ever were, modulo 2^32: the field that is the n-th of them has index inserted() - n.
+  uint32_t inserted() const { return inserted_; }
 
   // The field at `index`, 0 being the newest; index < count(). Its views hold until the next Insert.
   TableField At(size_t index) const {
@@ -120,14 +120,15 @@ class DynamicTable {
   void EvictTo(size_t size);
   void MakeRoom(size_t n);
 
+  // Two of these are in every connection: sizes of 32 bits do, limits being some KiB.
   uint32_t limit_;
-  size_t size_ = 0;
-  uint64_t inserted_ = 0;
+  uint32_t size_ = 0;
+  uint32_t inserted_ = 0;
+  uint32_t oldest_ = 0;
   std::vector<Entry> entries_;  // from oldest_ on, the newest last
-  size_t oldest_ = 0;
   std::unique_ptr<char[]> bytes_;
-  size_t capacity_ = 0;
-  size_t end_ = 0;  // of the newest field's bytes
+  uint32_t capacity_ = 0;
+  uint32_t end_ = 0;  // of the newest field's bytes
 };
 
 }  // namespace culvert::hpack

@@ -26,6 +26,7 @@
 #include "transport/http/header_list.h"
 #include "transport/http/message.h"
 #include "transport/io/byte_stream.h"
+#include "transport/io/peer_certificate.h"
 #include "transport/io/write_buffer.h"
 
 namespace culvert {
@@ -75,8 +76,9 @@ class Exchange {
 
   // --- sending; after an `end` nothing more may be sent ---
 
-  // Server only, once. Goes out together with what follows in the same turn of the loop. Names in fields and trailers are in lower case, and
-  // none is about the connection (RFC 9113 8.2); http::Service sees to that for its users.
+  // Server only, once; before it any number with 1xx, each without an end (RFC 9110 15.2). Goes out together with what follows in the same turn
+  // of the loop. Names in fields and trailers are in lower case, and none is about the connection (RFC 9113 8.2); http::Service sees to that
+  // for its users.
   virtual void SendHead(const ResponseHead& head, bool end) = 0;
 
   // Room for exactly `n` body bytes directly in the connection's output, to be filled before any other call; or null when they cannot go
@@ -100,10 +102,18 @@ class Exchange {
   // Pays back `n` bytes of OnData: the peer may send as many more.
   virtual void Consumed(size_t n) = 0;
 
+  // Says how much memory the receiver holds for bytes that it has paid back although they are of no use before more comes: the part of a
+  // message. Replaces what it said before; Release() says 0. ResourceExhausted when it is more than before and all exchanges of the connection
+  // together hold more than they may (http2::Options::unfinished_budget): the receiver lets go of it, and ends the exchange.
+  virtual absl::Status Hold(size_t n) = 0;
+
   // --- the connection ---
 
   virtual EventLoop& loop() = 0;
   virtual std::string peer() const = 0;
+  // The certificate that the peer has shown in TLS, verified, also when the connection is gone. Null: none, no TLS, or hijacked. Made when it is
+  // first asked for.
+  virtual std::shared_ptr<const io::PeerCertificate> peer_certificate() const = 0;
   virtual int http_major() const = 0;  // 1 or 2
 
   // Takes the connection over (HTTP/1.1, server; RFC 9110 7.8, 9.3.6). The exchange sends nothing more by itself, every later call is

@@ -52,6 +52,7 @@ class Conversation final : public Receiver {
   Exchange& exchange() { return exchange_; }
 
   Task<absl::StatusOr<size_t>> Read(std::span<uint8_t> into) {
+    if (into.empty()) co_return absl::InvalidArgumentError("read into an empty span: 0 would look like the end of the body");
     while (body_.empty()) {
       if (!failed_.ok()) co_return failed_;
       if (ended_ || hijacked_) co_return size_t{0};
@@ -88,9 +89,11 @@ class Conversation final : public Receiver {
 
   void SendHead(int status, std::span<const HeaderField> fields) {
     if (head_sent_ || !Sendable().ok()) return;
+    if (status == 101 && exchange_.http_major() != 1) return;  // RFC 9113 8.6
+    const HeaderList sent = AsSent(fields);
+    if (status / 100 == 1 && status != 101) return exchange_.SendHead({.status = status, .fields = sent.fields()}, false);
     head_sent_ = true;
     bodiless_ = request_.head().method == "HEAD" || status == 204 || status == 304;  // RFC 9110 6.4.1
-    const HeaderList sent = AsSent(fields);
     exchange_.SendHead({.status = status, .fields = sent.fields()}, bodiless_);
   }
 
@@ -213,6 +216,9 @@ Request::Request(Conversation& conversation, const RequestHead& head) : conversa
 }
 
 std::string Request::peer() const { return conversation_.exchange().peer(); }
+std::shared_ptr<const io::PeerCertificate> Request::peer_certificate() const {
+  return conversation_.exchange().peer_certificate();
+}
 int Request::http_major() const { return conversation_.exchange().http_major(); }
 EventLoop& Request::loop() const { return conversation_.exchange().loop(); }
 

@@ -18,6 +18,7 @@
 // has closed after its request looks like one that has ended its side and still reads: its handler hears of it when a Write fails, and at
 // the latest after http1::Options::half_close_timeout.
 
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -27,6 +28,7 @@
 #include "transport/base/task.h"
 #include "transport/http/exchange.h"
 #include "transport/http/header_list.h"
+#include "transport/io/peer_certificate.h"
 
 namespace culvert::http {
 
@@ -37,10 +39,13 @@ class Request {
   // Valid as long as the request.
   const RequestHead& head() const { return head_; }
   std::string peer() const;
+  // As Exchange has it: who the client is, in mutual TLS. To be asked before a Hijack.
+  std::shared_ptr<const io::PeerCertificate> peer_certificate() const;
   int http_major() const;
   EventLoop& loop() const;
 
-  // The next bytes of the body, at most into.size(); 0 at its end. Cancelled or Unavailable when the client is gone.
+  // The next bytes of the body, at most into.size(); 0 at its end. Cancelled or Unavailable when the client is gone, and
+  // InvalidArgument when there is no room in `into`: 0 would look like the end.
   Task<absl::StatusOr<size_t>> Read(std::span<uint8_t> into);
   // The rest of the body. ResourceExhausted beyond `limit` bytes.
   Task<absl::StatusOr<std::string>> ReadAll(size_t limit);
@@ -57,6 +62,8 @@ class Request {
 class Response {
  public:
   // Once, before anything else. Goes out with what follows. To HEAD, and with 204 or 304, it is the whole response (RFC 9110 6.4.1).
+  // A status of 1xx is an interim response, which goes out before the one that counts, as many times as one likes (RFC 9110 15.2); to a client of
+  // HTTP/1.0 it does not. But 101 does count, before a Hijack; a version that knows no upgrade drops it (RFC 9113 8.6).
   void SendHead(int status, const HeaderList& fields = {});
 
   // Sends body bytes; 200 first, if there was no head. Suspends while the client does not keep up. An error when the client is gone,

@@ -116,6 +116,7 @@ void ServerExchange::SendHead(const http::ResponseHead& head, bool end) {
   if (out.status < 200 && out.status != 101) {
     if (!is_http10_)
       AppendResponseHead(*connection_.output_, out, framing);  // RFC 9110 15.2: 1.0 knows no 1xx
+    if (out.status == 100) awaits_continue_ = false;  // the handler has asked for the body itself
     connection_.ScheduleAdvance();
     return;
   }
@@ -247,6 +248,9 @@ void ServerExchange::Consumed(size_t n) {
 
 EventLoop& ServerExchange::loop() { return connection_.loop_; }
 std::string ServerExchange::peer() const { return connection_.peer_; }
+std::shared_ptr<const io::PeerCertificate> ServerExchange::peer_certificate() const {
+  return connection_.stream_ != nullptr ? connection_.stream_->peer_certificate() : nullptr;
+}
 
 absl::StatusOr<http::Hijacked> ServerExchange::Hijack() {
   if (connection_.stage_ == Connection::Stage::kHijacked)

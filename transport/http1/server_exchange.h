@@ -34,8 +34,10 @@ class ServerExchange final : public http::Exchange {
   bool writable() const override;
   void Reset(absl::StatusCode code) override;
   void Consumed(size_t n) override;
+  absl::Status Hold(size_t) override { return absl::OkStatus(); }  // the only one of its connection
   EventLoop& loop() override;
   std::string peer() const override;
+  std::shared_ptr<const io::PeerCertificate> peer_certificate() const override;
   int http_major() const override { return 1; }
   // Once the request's body, if it has one, is read, and no response but 101 or 2xx to CONNECT has begun.
   absl::StatusOr<http::Hijacked> Hijack() override;

@@ -16,15 +16,14 @@
 namespace culvert::http2 {
 
 // A bucket of `burst` tokens that refills at `per_second`.
+template <int burst, int per_second>
 class TokenBucket {
  public:
   using Clock = std::chrono::steady_clock;
 
-  constexpr TokenBucket(double burst, double per_second) : burst_(burst), per_second_(per_second), tokens_(burst) {}
-
   bool Take(Clock::time_point now) {
     if (last_ != Clock::time_point{}) {
-      tokens_ = std::min(burst_, tokens_ + per_second_ * std::chrono::duration<double>(now - last_).count());
+      tokens_ = std::min<double>(burst, tokens_ + per_second * std::chrono::duration<double>(now - last_).count());
     }
     last_ = now;
     if (tokens_ < 1) return false;
@@ -33,15 +32,13 @@ class TokenBucket {
   }
 
  private:
-  double burst_;
-  double per_second_;
-  double tokens_;
+  double tokens_ = burst;
   Clock::time_point last_{};
 };
 
 class AbuseGuard {
  public:
-  using Clock = TokenBucket::Clock;
+  using Clock = std::chrono::steady_clock;
 
   // CVE-2023-44487 rapid reset, and CVE-2025-8671: streams that the peer makes *us* reset count like its own resets.
   absl::Status OnReset(Clock::time_point now) { return resets_.Take(now) ? absl::OkStatus() : Calm("reset_flood", "too many reset streams"); }
@@ -98,9 +95,9 @@ class AbuseGuard {
   }
 
   // Of a legitimate load with deadlines every call may end in a reset; 200 a second for minutes is still let through.
-  TokenBucket resets_{2000, 200};
+  TokenBucket<2000, 200> resets_;
   // An honest peer sends SETTINGS when it connects and seldom after.
-  TokenBucket control_{1000, 100};
+  TokenBucket<1000, 100> control_;
   uint64_t window_updates_ = 0;
   uint64_t data_sent_ = 0;  // frames, a large one as several
   int empty_data_ = 0;

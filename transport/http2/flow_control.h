@@ -46,10 +46,11 @@ class ReceiveWindow {
     return true;
   }
 
-  // n bytes were consumed. Returns the increment to announce now, or 0 while it is less than half the window.
-  [[nodiscard]] uint32_t Consume(uint32_t n) {
+  // n bytes were consumed. Returns the increment to announce now, or 0 while it is less than half the window: of what the window is without the
+  // bytes that are `withheld`, to be given later.
+  [[nodiscard]] uint32_t Consume(uint32_t n, uint32_t withheld = 0) {
     unannounced_ += n;
-    if (unannounced_ < size_ / 2) return 0;
+    if (unannounced_ < std::min(size_ / 2, std::max((size_ - withheld) / 2, kLeastIncrement))) return 0;
     const uint32_t increment = unannounced_;
     unannounced_ = 0;
     available_ += increment;
@@ -58,13 +59,20 @@ class ReceiveWindow {
 
   // Grows the window; returns the increment to announce.
   [[nodiscard]] uint32_t GrowTo(uint32_t size) {
-    const uint32_t increment = size - std::min(size, size_);
-    size_ += increment;
+    const uint32_t increment = GrowWithheld(size);
     available_ += increment;
     return increment;
   }
+  // Grows the window by bytes that are withheld, and returns how many those are.
+  [[nodiscard]] uint32_t GrowWithheld(uint32_t size) {
+    const uint32_t more = size - std::min(size, size_);
+    size_ += more;
+    return more;
+  }
 
  private:
+  static constexpr uint32_t kLeastIncrement = frame::kMinMaxFrameSize;  // where most is withheld: no credit in crumbs
+
   uint32_t size_;
   uint32_t available_;        // what the peer may still send
   uint32_t unannounced_ = 0;  // consumed, not yet given back

@@ -31,17 +31,25 @@ struct Options {
 
   // Bytes the peer may send on the connection before it hears from us; grows likewise.
   uint32_t connection_window = 1024 * 1024;
-  // Up to where windows grow for an application that keeps up with a fast peer (see bandwidth_probe.h); at most 2^29. No growth below the two above.
+  // Up to where windows grow for an application that keeps up with a fast peer, on a path that is long enough to need it: to 1 MiB on any, to
+  // 8 MiB where a round trip takes 2 ms (see bandwidth_probe.h). At most 2^29. No growth below the two above.
   uint32_t max_window = 8 * 1024 * 1024;
-  // Bytes that all streams together may have received and not consumed; beyond it the connection's window is not renewed.
-  size_t parked_budget = 4 * 1024 * 1024;
+  // Bytes that all streams together may have received and not consumed before the connection's window shrinks by what is more. So these and what
+  // the peer may still send are never more than parked_budget + connection_window, or than the connection's window where that has grown beyond.
+  size_t parked_budget = 2 * 1024 * 1024;
+  // Bytes of memory that all streams together may hold for messages that are not whole yet (what came of them is consumed, and not parked):
+  // sixteen of the largest that rpc takes by default. A stream that wants more fails, in gRPC with RESOURCE_EXHAUSTED, unless it is the only one
+  // that holds any. To be raised where peers send more large messages at once.
+  size_t unfinished_budget = 64 * 1024 * 1024;
   // Bytes of header lists, likewise counted, that all requests not yet released may have together, for each of max_concurrent_streams: handlers
   // may keep them. Beyond it new requests are refused.
   size_t header_budget_per_stream = 2 * 1024;
   // Bytes written and not yet taken by the socket. Streams wait beyond it; control frames may pass it up to four times, then reading stops.
   size_t output_budget = 128 * 1024;
-  // Bytes of responses that wait for the peer's windows; beyond it new requests are refused.
-  size_t send_queue_budget = 32 * 1024 * 1024;
+  // Bytes of responses that wait for the peer's windows, or for it to read. Beyond it requests are held: a new one is not given to its handler,
+  // and one that its handler has not answered is not told its end, until the queue has shrunk to this. As large as one response or less: a
+  // client that asks for many has one after the other begun as fast as it takes them, and whose windows are closed makes us keep two.
+  size_t send_queue_budget = 1024 * 1024;
   // The dynamic table of our encoder, whatever larger one the peer offers.
   uint32_t encoder_table_size = 4096;
 
@@ -54,6 +62,7 @@ struct Options {
   // After so long without a byte from the peer a PING goes out, and without a byte within keepalive_timeout from then on the connection is closed. 0: no
   // PINGs; the sockets' own keepalive notices a peer that is gone, but not one that hangs. A client asks only while calls are under way, and
   // servers of gRPC's may refuse who asks more often than every five minutes. A client that a server drains has keepalive_timeout to answer, too.
+  // keepalive_timeout has no 0: it means the default.
   std::chrono::milliseconds keepalive_time{0};
   std::chrono::milliseconds keepalive_timeout{20000};
   // How often a client may ask us by PING while it has no stream open; more often costs it the connection: ENHANCE_YOUR_CALM "too_many_pings". 0: as
@@ -65,8 +74,16 @@ struct Options {
   int max_ping_strikes = 2;
   // A peer that takes nothing from a full socket for this long is cut off.
   std::chrono::milliseconds write_timeout{30000};
-  // A response whose handler has ended, and of which the peer's windows let nothing go out for this long (at least half of it), is reset.
+  // A new request that was held for so long, while the queue has not become shorter, is refused with REFUSED_STREAM, so that its client may
+  // try elsewhere. Longer than lost packets or a busy client make a connection stand still; shorter than the deadlines that calls commonly
+  // have. A call's own deadline begins when its handler is given its head: the time on hold is not counted.
+  std::chrono::milliseconds held_timeout{10000};
+  // A response whose handler has ended, and of which the peer's windows let nothing go out for this long (at least half of it, and a 200th of
+  // write_stall_timeout), is reset.
   std::chrono::milliseconds stall_timeout{120000};
+  // The same for a handler that waits to write, or has written more than the windows let out: after at least this long its stream is reset. As long
+  // as idle_timeout, since who watches may honestly stop to read for minutes. 0: never. Server only: a client's calls have deadlines.
+  std::chrono::milliseconds write_stall_timeout{15 * 60 * 1000};
 };
 
 }  // namespace culvert::http2

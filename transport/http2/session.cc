@@ -1,17 +1,18 @@
 #include "transport/http2/session.h"
 
 #include <algorithm>
-#include <asio/post.hpp>
-#include <asio/use_awaitable.hpp>
+#include <exception>
 #include <utility>
 
 #include "transport/base/check.h"
 #include "transport/base/limit_counts.h"
 #include "transport/base/log.h"
+#include "transport/base/spawn.h"
 #include "transport/base/strings.h"
 #include "transport/frame/error.h"
 #include "transport/frame/serialize.h"
 #include "transport/http2/errors.h"
+#include "transport/http2/held_request.h"
 #include "transport/io/wait.h"
 
 namespace culvert::http2 {
@@ -29,6 +30,11 @@ frame::Framer::Options FramerOptions(Role role, const Options& options) {
   out.header_table_size = options.header_table_size;
   out.expect_preface = role == Role::kServer;
   return out;
+}
+
+// 0 would say that Watch has nothing to come back for.
+std::chrono::milliseconds AnswerTime(const Options& options) {
+  return options.keepalive_timeout.count() > 0 ? options.keepalive_timeout : Options().keepalive_timeout;
 }
 
 std::string_view StateName(StreamState state) {
@@ -49,126 +55,175 @@ std::string_view StateName(StreamState state) {
 
 }  // namespace
 
-std::shared_ptr<Session> Session::Create(Role role, std::unique_ptr<io::ByteStream> stream, const Options& options,
+std::shared_ptr<Session> Session::Create(Role role, std::unique_ptr<io::ByteStream> stream, std::shared_ptr<const Options> options,
                                          http::Handler* handler) {
-  return std::shared_ptr<Session>(new Session(role, std::move(stream), options, handler));
+  return std::shared_ptr<Session>(new Session(role, std::move(stream), std::move(options), handler));
 }
 
-Session::Session(Role role, std::unique_ptr<io::ByteStream> stream, const Options& options, http::Handler* handler)
+Session::Session(Role role, std::unique_ptr<io::ByteStream> stream, std::shared_ptr<const Options> options, http::Handler* handler)
     : role_(role),
-      options_(options),
+      shared_options_(std::move(options)),
+      options_(*shared_options_),
       loop_(stream->loop()),
       handler_(handler),
-      peer_(std::make_shared<const std::string>(stream->peer())),
       stream_(std::move(stream)),
-      timer_(loop_.timers(), [](void* self) { static_cast<Session*>(self)->OnTimeout(); }, this),
-      stall_timer_(loop_.timers(), [](void* self) { static_cast<Session*>(self)->ResetStalled(); }, this),
-      header_block_timer_(loop_.timers(), [](void* self) { static_cast<Session*>(self)->OnSlowHeaderBlock(); }, this),
       watch_timer_(loop_.timers(), [](void* self) { static_cast<Session*>(self)->Watch(); }, this),
       next_id_(role == Role::kClient ? 1 : 2),
-      framer_(loop_.blocks(), FramerOptions(role, options)),
+      framer_(loop_.blocks(), FramerOptions(role, options_)),
       receive_window_(frame::kDefaultWindow),
-      probe_(options.initial_window, options.max_window),
-      encoder_(options.encoder_table_size),
+      probe_(options_.initial_window, options_.max_window),
+      encoder_(options_.encoder_table_size),
       output_(loop_.blocks()) {}
 
 Session::~Session() {
   CULVERT_DCHECK(all_.empty(), "session destroyed while a receiver holds a stream");
 }
 
-void Session::Start() {
-  started_ = true;
-  const Clock::time_point now = Clock::now();
-  timer_.Start(now + options_.handshake_timeout);
-  if (watch_period().count() > 0) watch_timer_.Start(now + watch_period());
-  SendPreface();
-  OpenPending();
-  Flush();
+Session::Client& Session::client() {
+  if (client_ == nullptr) client_ = std::make_unique<Client>();
+  return *client_;
 }
 
-Task<void> Session::Run([[maybe_unused]] std::shared_ptr<Session> self) {
-  if (!started_) Start();
-  while (!closed_) {
-    if (output_.size() > 4 * options_.output_budget) {
-      // The peer makes us answer and does not read the answers: it is not read either.
-      base::CountLimit("output_stalled");
-      framer_.Park();
-      co_await reading_resumed_.Wait();
-      continue;
-    }
+const std::shared_ptr<const std::string>& Session::peer() const {
+  if (peer_ == nullptr) peer_ = std::make_shared<const std::string>(stream_->peer());
+  return peer_;
+}
+
+void Session::Serve(std::span<const uint8_t> first, absl::AnyInvocable<void()> over) {
+  over_ = std::move(over);
+  started_ = true;
+  if (!closed_) {
+    StartTimer(options_.handshake_timeout);
+    if (watch_period().count() > 0) watch_timer_.Start(Clock::now() + watch_period());
+    SendPreface();
+    OpenPending();
+    Flush();
+  }
+  if (!closed_ && !first.empty()) {
+    std::copy(first.begin(), first.end(), framer_.Space().begin());
+    OnBytes(first.size());
+  }
+  Read();
+}
+
+Task<void> Session::Run(std::shared_ptr<Session> self) {
+  // Nothing of this frame, which `over` owns, keeps the session: it keeps itself.
+  co_await base::Suspend([&self](auto resume) { std::exchange(self, nullptr)->Serve({}, std::move(resume)); });
+}
+
+// Reads what there is, once, answers, and sees to it that it is called again until the connection is over.
+void Session::Read() {
+  if (!closed_ && output_.size() > 4 * options_.output_budget) {
+    // The peer makes us answer and does not read the answers: it is not read either.
+    base::CountLimit("output_stalled");
+    reading_paused_ = true;  // Flush ends it, or Close
+    framer_.Park();
+    return;
+  }
+  bool more = false;
+  if (!closed_) {
     const std::span<uint8_t> space = framer_.Space();
     const io::IoResult result = stream_->TryRead(space);
     if (result.kind == io::IoResult::Kind::kBytes) {
-      heard_ = true;
-      framer_.Feed(result.bytes);
-      reading_batch_ = true;
-      const absl::Status status = ConsumeFrames();
-      reading_batch_ = false;
-      if (!status.ok()) {
-        Close(status);
-        break;
-      }
-      if (ABSL_PREDICT_FALSE(framer_.in_header_block() != header_block_timer_.running())) {
-        if (framer_.in_header_block()) {
-          header_block_timer_.Start(Clock::now() + options_.header_block_timeout);
-        } else {
-          header_block_timer_.Cancel();
-        }
-      }
-      Flush();
-      if (closed_) break;
-      if (result.bytes == space.size()) {  // there may be more, but not before others on the loop had their turn
-        framer_.Park();
-        co_await asio::post(loop_.executor(), asio::use_awaitable);
-        continue;
-      }
+      more = result.bytes == space.size();
+      OnBytes(result.bytes);
     } else if (result.kind == io::IoResult::Kind::kEnd) {
       Close(absl::UnavailableError("connection closed by the peer"));
-      break;
     } else if (result.kind == io::IoResult::Kind::kError) {
       Close(absl::UnavailableError(StrCat("connection lost: ", result.error.message())));
-      break;
     }
-    framer_.Park();
-    std::error_code error;
-    co_await io::Wait(*stream_, io::Direction::kRead, error);
-    if (error && !closed_) Close(absl::CancelledError("the event loop is shutting down"));
   }
-  co_await Linger();
-  // A connection lasts as long as its handlers: who waits for its end has then seen theirs.
-  if (!all_.empty()) co_await all_released_.Wait();
+  framer_.Park();
+  if (closed_) {
+    base::Spawn(loop_.executor(), Linger(shared_from_this()), [](std::exception_ptr) {});
+  } else if (more) {
+    ReadLater();  // not before others on the loop had their turn
+  } else {
+    ReadWhenReadable();
+  }
+}
+
+void Session::ReadWhenReadable() {
+  stream_->AsyncWait(io::Direction::kRead, [self = shared_from_this()](std::error_code error) {
+    if (error && !self->closed_) self->Close(absl::CancelledError("the event loop is shutting down"));
+    self->Read();
+  });
+}
+
+void Session::ReadLater() {
+  loop_.Post([self = shared_from_this()] { self->Read(); });
+}
+
+// The peer has sent n bytes more, which are in the framer's space.
+void Session::OnBytes(size_t n) {
+  heard_ = true;
+  framer_.Feed(n);
+  reading_batch_ = true;
+  const absl::Status status = ConsumeFrames();
+  reading_batch_ = false;
+  if (!status.ok()) return Close(status);
+  if (ABSL_PREDICT_FALSE(framer_.in_header_block() != (header_block_timer_ != nullptr))) {
+    if (framer_.in_header_block() && !closed_) {
+      header_block_timer_ =
+          std::make_unique<io::Timer>(loop_.timers(), [](void* session) { static_cast<Session*>(session)->OnSlowHeaderBlock(); }, this);
+      header_block_timer_->Start(Clock::now() + options_.header_block_timeout);
+    } else {
+      header_block_timer_.reset();
+    }
+  }
+  Flush();
 }
 
 // After a GOAWAY the peer's last bytes must be taken from the socket, or closing it would destroy the GOAWAY in flight.
-Task<void> Session::Linger() {
-  framer_.Park();
+Task<void> Session::Linger(std::shared_ptr<Session> self) {
+  frame::Framer& framer = self->framer_;
+  io::ByteStream& stream = *self->stream_;
   bool timed_out = false;
-  std::pair<bool*, io::ByteStream*> waiting{&timed_out, stream_.get()};
+  std::pair<bool*, io::ByteStream*> waiting{&timed_out, &stream};
   io::Timer timer(
-      loop_.timers(),
-      [](void* self) {
-        auto& [flag, stream] = *static_cast<std::pair<bool*, io::ByteStream*>*>(self);
+      self->loop_.timers(),
+      [](void* them) {
+        const auto& [flag, waited_for] = *static_cast<std::pair<bool*, io::ByteStream*>*>(them);
         *flag = true;
-        stream->CancelWaits();
+        waited_for->CancelWaits();
       },
       &waiting);
   timer.Start(Clock::now() + kLinger);
   size_t left = kLingerBytes;
   while (!timed_out && left > 0) {
-    const io::IoResult result = stream_->TryRead(framer_.Space());
-    framer_.Park();
+    const io::IoResult result = stream.TryRead(framer.Space());
+    framer.Park();
     if (result.kind == io::IoResult::Kind::kBytes) {
       left -= std::min(left, result.bytes);
     } else if (result.kind == io::IoResult::Kind::kWouldBlock) {
       std::error_code error;
-      co_await io::Wait(*stream_, io::Direction::kRead, error);
+      co_await io::Wait(stream, io::Direction::kRead, error);
       if (error) break;
     } else {
       break;
     }
   }
   if (timed_out || left == 0) base::CountLimit("linger");
-  stream_->Close();
+  stream.Close();
+  self->lingered_ = true;
+  self->EndIfReleased();
+}
+
+// A connection lasts as long as its handlers: who waits for its end has then seen theirs.
+void Session::EndIfReleased() {
+  if (!lingered_ || !all_.empty() || !over_) return;
+  loop_.Post([over = std::move(over_), self = shared_from_this()]() mutable {
+    self.reset();
+    over();
+  });
+  over_ = nullptr;
+}
+
+void Session::StartTimer(std::chrono::milliseconds after) {
+  if (timer_ == nullptr) {
+    timer_ = std::make_unique<io::Timer>(loop_.timers(), [](void* self) { static_cast<Session*>(self)->OnTimeout(); }, this);
+  }
+  timer_->Start(Clock::now() + after);
 }
 
 void Session::OnTimeout() {
@@ -182,24 +237,58 @@ void Session::OnTimeout() {
   }
 }
 
-// Released streams hold whole responses, and only the peer's windows decide when those are gone. Of what two runs in a row find where it was, the
-// peer does not want any more.
+// How often ResetStalled looks: seldom, and often enough that Stream::stalled_ can count as far as the longer of the two time-outs.
+std::chrono::milliseconds Session::stall_period() const {
+  constexpr int kMostRuns = 200;
+  const std::chrono::milliseconds released = options_.stall_timeout;
+  const std::chrono::milliseconds held = options_.write_stall_timeout.count() > 0 ? options_.write_stall_timeout : released;
+  return std::max({std::min(released, held) / 2, std::max(released, held) / kMostRuns, std::chrono::milliseconds(1)});
+}
+
+void Session::WatchStalls() {
+  if (role_ != Role::kServer || closed_) return;
+  if (stall_timer_ == nullptr) {
+    stall_timer_ = std::make_unique<io::Timer>(loop_.timers(), [](void* self) { static_cast<Session*>(self)->ResetStalled(); }, this);
+  }
+  if (!stall_timer_->running()) stall_timer_->Start(Clock::now() + stall_period());
+}
+
+// Whether only the peer decides when the stream goes on. Of a handler's it is the windows alone that count: one of them is used up.
+bool Session::IsStalled(const Stream& stream) const {
+  if (stream.released_) return stream.state_ != StreamState::kClosed;
+  return options_.write_stall_timeout.count() > 0 && CanSend(stream.state_) && (stream.queue_ != nullptr || stream.wants_writable_) &&
+         std::min(send_window_.available(), stream.send_window_.available()) <= 0;
+}
+
+// Released streams hold whole responses, and others a handler that waits in Write, as long as the peer's windows let nothing out. What several runs
+// in a row find where it was, the peer does not want any more; whatever goes out (SendQueued) or is let in (NotifyWritable) begins anew.
 void Session::ResetStalled() {
   const std::shared_ptr<Session> self = shared_from_this();
+  const Clock::time_point due = stall_timer_->when();
+  const std::chrono::milliseconds period = stall_period();
+  // First all are counted and then some are reset: a receiver that hears of its end may release others.
+  for (Stream* s = all_.front(); s != nullptr; s = s->all_.next) s->stalled_ = static_cast<uint8_t>(IsStalled(*s) ? s->stalled_ + 1 : 0);
   bool more = false;
   for (size_t left = stream_count_; left > 0 && !all_.empty(); --left) {
     Stream& stream = *all_.PopFront();
     all_.PushBack(&stream);
-    if (!stream.released_ || stream.state_ == StreamState::kClosed) continue;
-    if (std::exchange(stream.stalled_, true)) {
-      base::CountLimit("stalled_response");
-      SendRstStream(stream.id_, frame::ErrorCode::kCancel);
-      FailStream(stream, absl::UnavailableError("stalled"), false);
-    } else {
+    if (stream.stalled_ == 0 || stream.state_ == StreamState::kClosed) continue;
+    const std::chrono::milliseconds patience = stream.released_ ? options_.stall_timeout / 2 : options_.write_stall_timeout;
+    if ((stream.stalled_ - 1) * period < patience) {
       more = true;
+      continue;
     }
+    base::CountLimit(stream.released_ ? "stalled_response" : "write_stall_timeout");
+    SendRstStream(stream.id_, frame::ErrorCode::kCancel);
+    // Cancelled, as by a reset of the peer's own: it is there, and does not want the response any more.
+    FailStream(stream, absl::CancelledError(StrCat("the peer's windows let nothing out for ", patience.count(), " ms")), false);
   }
-  if (more) stall_timer_.Start(stall_timer_.when() + options_.stall_timeout / 2);
+  if (closed_) return;
+  if (more) {
+    stall_timer_->Start(due + period);
+  } else if (!stall_timer_->running()) {
+    stall_timer_.reset();
+  }
 }
 
 void Session::OnSlowHeaderBlock() {
@@ -219,7 +308,7 @@ void Session::Watch() {
   const bool asks = options_.keepalive_time.count() > 0 && (role_ == Role::kServer || stream_count_ > 0);
   if (asks && !heard_ && pinged_) {
     base::CountLimit("keepalive_timeout");
-    return Close(absl::UnavailableError(StrCat("no answer to a PING within ", options_.keepalive_timeout.count(), " ms")));
+    return Close(absl::UnavailableError(StrCat("no answer to a PING within ", AnswerTime(options_).count(), " ms")));
   }
   pinged_ = asks && !heard_;
   heard_ = false;
@@ -231,7 +320,7 @@ void Session::Watch() {
     Drain();
   }
   const bool asked = pinged_ || (draining_ && goaway_last_ == frame::kMaxStreamId);  // by a PING
-  const auto next = asked ? options_.keepalive_timeout : watch_period();
+  const auto next = asked ? AnswerTime(options_) : watch_period();
   if (next.count() > 0) watch_timer_.Start(due + next);
 }
 
@@ -243,9 +332,8 @@ bool Session::IsIdleForLong() {
 }
 
 void Session::BecomeUnusable(const absl::Status& why) {
-  if (on_unusable_ == nullptr) return;
-  auto callback = std::move(on_unusable_);
-  on_unusable_ = nullptr;
+  if (client_ == nullptr || client_->on_unusable == nullptr) return;
+  auto callback = std::exchange(client_->on_unusable, nullptr);
   callback(why);
 }
 
@@ -255,6 +343,7 @@ Stream* Session::Find(frame::StreamId id) {
 }
 
 Stream& Session::NewStream(frame::StreamId id, http::Receiver* receiver) {
+  peer();  // as long as it can be found out
   const ReceiveWindow window(options_.initial_window, settings_acked_ ? 0 : frame::kDefaultWindow);
   auto* stream = new Stream(*this, id, peer_initial_window_, window);
   stream->receiver_ = receiver;
@@ -269,7 +358,7 @@ Stream& Session::NewStream(frame::StreamId id, http::Receiver* receiver) {
 void Session::CloseOnWire(Stream& stream) {
   if (stream.state_ == StreamState::kClosed) return;
   stream.state_ = StreamState::kClosed;
-  if (stream.queue_ != nullptr) queued_ -= stream.queue_->bytes;
+  if (stream.queue_ != nullptr) Unqueue(stream.queue_->bytes);
   stream.queue_.reset();
   stream.opening_.reset();
   ready_.Remove(&stream);
@@ -304,7 +393,7 @@ void Session::Forget(Stream& stream) {
   if (!all_.empty()) return;
   if (draining_ && !closed_) ScheduleFlush();  // closes
   const std::shared_ptr<Session> last = std::move(self_);
-  if (closed_) all_released_.Wake();
+  EndIfReleased();
 }
 
 void Session::CloseIfDrained() {
@@ -327,7 +416,7 @@ void Session::Drain() {
     // RFC 9113 6.8: first announce, then, a round trip later, say which streams were the last.
     SendGoAway(frame::kMaxStreamId, frame::ErrorCode::kNoError, "draining");
     frame::AppendPing(output_, kDrainPing, false);
-    watch_timer_.Start(Clock::now() + options_.keepalive_timeout);  // for a peer that does not answer
+    watch_timer_.Start(Clock::now() + AnswerTime(options_));  // for a peer that does not answer
     ScheduleFlush();
   }
 }
@@ -343,14 +432,15 @@ void Session::Close(const absl::Status& why) {
   if (closed_) return;
   const std::shared_ptr<Session> self = shared_from_this();
   closed_ = true;
-  timer_.Cancel();
-  stall_timer_.Cancel();
-  header_block_timer_.Cancel();
+  timer_.reset();
+  stall_timer_.reset();
+  header_block_timer_.reset();
   watch_timer_.Cancel();
+  if (held_requests_ != nullptr) held_requests_->timer.Cancel();
   const std::optional<frame::WireError> wire = frame::GetWireError(why);
   if (wire) base::CountLimit(wire->token);
   if (base::DebugEnabled(base::Topic::kConnections)) {
-    base::LogLine(StrCat(*peer_, role_ == Role::kClient ? " client" : " server", " closed: ", ToStd(why.message())));
+    base::LogLine(StrCat(*peer(), role_ == Role::kClient ? " client" : " server", " closed: ", ToStd(why.message())));
   }
   if (started_ && !write_blocked_) {
     SendGoAway(std::min(last_peer_id_, goaway_last_), wire ? wire->code : frame::ErrorCode::kNoError,
@@ -366,19 +456,21 @@ void Session::Close(const absl::Status& why) {
   for (size_t left = stream_count_; left > 0 && !all_.empty(); --left) {
     Stream& stream = *all_.PopFront();
     all_.PushBack(&stream);
-    if (stream.state_ != StreamState::kClosed) FailStream(stream, told, stream.id_ == 0);
+    // One that is complete on the wire may still be held, and its receiver wait for an end.
+    if (stream.state_ != StreamState::kClosed || stream.request_held_) FailStream(stream, told, stream.id_ == 0);
   }
-  reading_resumed_.Wake();
+  if (std::exchange(reading_paused_, false)) ReadLater();
 }
 
 std::string Session::Describe() const {
-  std::string out = StrCat(*peer_, role_ == Role::kClient ? " client" : " server", closed_ ? " closed" : going_away_ ? " going away" : "",
+  std::string out = StrCat(*peer(), role_ == Role::kClient ? " client" : " server", closed_ ? " closed" : going_away_ ? " going away" : "",
                            " streams=", stream_count_, " send_window=", send_window_.available(), " output=", output_.size(),
-                           " unconsumed=", unconsumed_, " queued=", queued_, write_blocked_ ? " write blocked" : "");
+                           " unconsumed=", unconsumed_, " unfinished=", unfinished_, " queued=", queued_, write_blocked_ ? " write blocked" : "");
   for (const Stream* s = all_.front(); s != nullptr; s = s->all_.next) {
     out += StrCat("\n  stream ", s->id_, " ", StateName(s->state_), " send_window=", s->send_window_.available(),
                   " queued=", s->queue_ ? s->queue_->bytes : 0, " unconsumed=", s->unconsumed_,
                   s->released_ ? " released" : "");
+    if (s->request_held_) out += " request held";
     if (s->priority_ != kUnsignalled) out += StrCat(" urgency=", int{s->priority_.urgency}, s->priority_.incremental ? " incremental" : "");
   }
   return out;

@@ -4,17 +4,20 @@
 // One HTTP/2 connection, of either role (RFC 9113): one design for client and server.
 //
 //   auto session = Session::Create(Role::kServer, std::move(stream), options, &handler);
-//   co_await session->Run(session);                     // the read loop; returns when the connection is over
+//   session->Serve({}, [] { ... });                     // goes on by itself; or co_await session->Run(session);
 //
-// One coroutine reads: it awaits bytes, then runs ReadFrame -> OnFrame until they run out. OnFrame is a plain function, so that no frame
-// is held across a suspension. Everything that is sent while a batch is read leaves in one gathered write after it; what is sent at
-// other times leaves at the end of the loop's turn. Sources: session.cc (life), session_recv.cc (the peer did it), session_send.cc (we do it).
+// When there are bytes, Read runs ReadFrame -> OnFrame until they run out. All of them are plain functions, so that no frame is held across a
+// wait, and a connection that waits has no coroutine. Everything that is sent while a batch is read leaves in one gathered write after it; what
+// is sent at other times leaves at the end of the loop's turn. Sources: session.cc (life), session_recv.cc (the peer did it),
+// session_send.cc (we do it).
 //
-// Owned by whoever calls Run and, while streams are not yet released, by itself. On its loop's thread alone; no locks.
+// Owned by its wait for bytes and, while streams are not yet released, by itself. On its loop's thread alone; no locks. Most connections of a server
+// are idle at any time: what few of them need is made when they do.
 
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -22,7 +25,6 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "transport/base/task.h"
-#include "transport/base/waiter.h"
 #include "transport/frame/framer.h"
 #include "transport/hpack/encoder.h"
 #include "transport/http/exchange.h"
@@ -38,14 +40,21 @@
 
 namespace culvert::http2 {
 
+struct HeldRequests;
+
 class Session final : public std::enable_shared_from_this<Session> {
  public:
   // `handler` answers requests (server; null for a client) and outlives the session.
-  static std::shared_ptr<Session> Create(Role role, std::unique_ptr<io::ByteStream> stream, const Options& options, http::Handler* handler);
+  static std::shared_ptr<Session> Create(Role role, std::unique_ptr<io::ByteStream> stream, std::shared_ptr<const Options> options,
+                                         http::Handler* handler);
   ~Session();
 
-  // Serves the connection until it is over and every stream is released. `self` keeps the session alive meanwhile.
-  Task<void> Run(std::shared_ptr<Session> self);
+  // Serves the connection, and keeps the session alive, until it is over and every stream is released; then lets go of itself and calls `over`,
+  // from the loop. `first` are bytes that were read already, few. If the loop ends before, `over` is destroyed with the session.
+  void Serve(std::span<const uint8_t> first, absl::AnyInvocable<void()> over);
+  // The same for a Task; returns when the connection is over. `self` is the session, which owns the task meanwhile: a task that in turn owns the
+  // session is freed only when the connection is over.
+  static Task<void> Run(std::shared_ptr<Session> self);
 
   // --- client ---
 
@@ -56,9 +65,9 @@ class Session final : public std::enable_shared_from_this<Session> {
   // False once the connection is closed or going away: open new requests elsewhere.
   bool accepts_requests() const { return !closed_ && !going_away_; }
   // Called once from the loop when accepts_requests turns false, with the reason.
-  void set_on_unusable(absl::AnyInvocable<void(const absl::Status&)> callback) { on_unusable_ = std::move(callback); }
+  void set_on_unusable(absl::AnyInvocable<void(const absl::Status&)> callback) { client().on_unusable = std::move(callback); }
   // Called once when the peer's SETTINGS have come: the connection really speaks HTTP/2.
-  void set_on_ready(absl::AnyInvocable<void()> callback) { on_ready_ = std::move(callback); }
+  void set_on_ready(absl::AnyInvocable<void()> callback) { client().on_ready = std::move(callback); }
 
   // --- both ---
 
@@ -72,8 +81,8 @@ class Session final : public std::enable_shared_from_this<Session> {
   bool holds_blocks() const { return !framer_.holds_nothing() || !output_.empty(); }
   size_t stream_count() const { return stream_count_; }
   EventLoop& loop() { return loop_; }
-  // Shared, so that a call may keep it without a copy.
-  const std::shared_ptr<const std::string>& peer() const { return peer_; }
+  // Shared, so that a call may keep it without a copy. Found out when it is first asked for, or a stream begins.
+  const std::shared_ptr<const std::string>& peer() const;
 
   // One line per stream with its state and windows, and the connection's own: for humans.
   std::string Describe() const;
@@ -86,11 +95,30 @@ class Session final : public std::enable_shared_from_this<Session> {
   static constexpr std::array<uint8_t, 8> kKeepalivePing = {'s', 't', 'i', 'l', 'l', ' ', 'u', 'p'};
   static constexpr std::array<uint8_t, 8> kDrainPing = {'d', 'r', 'a', 'i', 'n', 'i', 'n', 'g'};
 
-  Session(Role role, std::unique_ptr<io::ByteStream> stream, const Options& options, http::Handler* handler);
+  // What only a client has.
+  struct Client {
+    absl::AnyInvocable<void(const absl::Status&)> on_unusable;
+    absl::AnyInvocable<void()> on_ready;
+  };
+  // The last streams that we have reset: frames still in flight for them are no error.
+  struct RecentlyReset {
+    std::array<frame::StreamId, 16> ids{};
+    size_t count = 0;  // ever
+  };
+
+  Session(Role role, std::unique_ptr<io::ByteStream> stream, std::shared_ptr<const Options> options, http::Handler* handler);
 
   // --- session.cc: life ---
-  void Start();
+  Client& client();
+  void Read();
+  void ReadWhenReadable();
+  void ReadLater();
+  void OnBytes(size_t n);
+  void StartTimer(std::chrono::milliseconds after);
   void OnTimeout();
+  std::chrono::milliseconds stall_period() const;
+  void WatchStalls();
+  bool IsStalled(const Stream& stream) const;
   void ResetStalled();
   void OnSlowHeaderBlock();
   std::chrono::milliseconds watch_period() const;
@@ -103,15 +131,23 @@ class Session final : public std::enable_shared_from_this<Session> {
   void Forget(Stream& stream);
   void CloseIfDrained();
   void EndDrain();
-  Task<void> Linger();
+  static Task<void> Linger(std::shared_ptr<Session> self);
+  void EndIfReleased();
   Stream* Find(frame::StreamId id);
 
   // --- session_recv.cc: the peer did it; plain functions all ---
+  void PrefetchStreams() const;
   absl::Status ConsumeFrames();
   absl::Status OnFrame(const frame::Frame& frame);
   absl::Status OnData(const frame::FrameHeader& header, const frame::DataFrame& data);
   absl::Status OnHeaders(const frame::FrameHeader& header, const frame::HeadersFrame& headers);
   absl::Status OnRequest(const frame::FrameHeader& header, const frame::HeadersFrame& headers);
+  bool over_send_queue_budget() const { return queued_ > options_.send_queue_budget && role_ == Role::kServer; }
+  HeldRequests& Holding();
+  void HoldEnd(Stream& stream);
+  void ScheduleHeld();
+  void StartHeld();
+  void RefuseHeld();
   absl::Status OnResponse(Stream& stream, const frame::HeadersFrame& headers);
   absl::Status OnTrailers(Stream& stream, const frame::HeadersFrame& headers);
   absl::Status OnRstStream(const frame::FrameHeader& header, const frame::RstStreamFrame& reset);
@@ -142,6 +178,7 @@ class Session final : public std::enable_shared_from_this<Session> {
   void MakeReady(Stream& stream);
   void SetPriority(Stream& stream, Priority priority);
   bool SendQueued(Stream& stream);
+  void Unqueue(size_t n);
   bool MayTell() const;
   bool FillOutput();
   void ScheduleFlush();
@@ -153,14 +190,16 @@ class Session final : public std::enable_shared_from_this<Session> {
 
   // Set once in the constructor:
   const Role role_;
-  const Options options_;
+  const std::shared_ptr<const Options> shared_options_;  // by all connections of a server
+  const Options& options_;
   EventLoop& loop_;
   http::Handler* const handler_;
-  const std::shared_ptr<const std::string> peer_;
+  mutable std::shared_ptr<const std::string> peer_;
   std::unique_ptr<io::ByteStream> stream_;
 
   // Life:
   bool started_ = false;
+  bool lingered_ = false;     // nothing is read any more
   bool closed_ = false;       // no more frames either way
   bool going_away_ = false;   // GOAWAY sent or received
   bool draining_ = false;     // Drain was called
@@ -168,40 +207,39 @@ class Session final : public std::enable_shared_from_this<Session> {
   bool settings_acked_ = false;
   bool peer_no_rfc7540_ = false;  // its SETTINGS_NO_RFC7540_PRIORITIES, which may not change
   std::shared_ptr<Session> self_;  // while streams are not released
-  io::Timer timer_;                // handshake, then write stall
-  io::Timer stall_timer_;          // while released streams have something to send
-  io::Timer header_block_timer_;   // while a header block is open
+  absl::AnyInvocable<void()> over_;
+  std::unique_ptr<Client> client_;
+  std::unique_ptr<io::Timer> timer_;               // handshake, then write stall
+  std::unique_ptr<io::Timer> stall_timer_;         // every stall_period(), while streams wait for the peer's windows
+  std::unique_ptr<io::Timer> header_block_timer_;  // while a header block is open
   io::Timer watch_timer_;          // every watch_period(), for the two below, and after a PING
   bool heard_ = false;             // a byte, since the watch timer last ran
   bool pinged_ = false;            // and then asked for one
   frame::StreamId idle_since_id_ = 0;  // last_peer_id_ then
   int idle_periods_ = 0;               // without a stream
-  absl::AnyInvocable<void(const absl::Status&)> on_unusable_;
-  absl::AnyInvocable<void()> on_ready_;
 
   // Streams:
   absl::flat_hash_map<frame::StreamId, Stream*> streams_;  // those with an id, until released; owned
   base::IntrusiveList<Stream, &Stream::all_> all_;                         // and those without
   base::IntrusiveList<Stream, &Stream::unopened_> unopened_;
-  size_t stream_count_ = 0;    // not yet released
+  uint32_t stream_count_ = 0;  // not yet released
+  uint32_t open_count_ = 0;    // client: opened and not yet closed on the wire
   size_t header_bytes_ = 0;    // of requests, which their handlers may keep until they release them
-  size_t open_count_ = 0;      // client: opened and not yet closed on the wire
   frame::StreamId next_id_;    // client: of the next request
   frame::StreamId last_peer_id_ = 0;  // server: the highest the client has opened
   frame::StreamId goaway_last_ = frame::kMaxStreamId;  // streams above it are ignored (ours sent) or refused (theirs)
-  std::array<frame::StreamId, 16> recently_reset_{};  // by us: frames still in flight for them are no error
-  size_t recently_reset_next_ = 0;
+  std::unique_ptr<RecentlyReset> recently_reset_;
 
   // Receiving:
   frame::Framer framer_;
   ReceiveWindow receive_window_;
   BandwidthProbe probe_;
   uint64_t unconsumed_ = 0;       // over all streams
-  uint32_t withheld_credit_ = 0;  // of the connection's window, while unconsumed_ is over the budget
+  uint64_t unfinished_ = 0;       // likewise: see Stream::unfinished_
+  uint32_t withheld_credit_ = 0;  // of the connection's window, while much is unconsumed; see CreditConnection
   AbuseGuard guard_;
   bool reading_batch_ = false;
-  base::Waiter reading_resumed_;
-  base::Waiter all_released_;
+  bool reading_paused_ = false;  // until our answers are taken
 
   // Sending:
   hpack::Encoder encoder_;
@@ -213,7 +251,8 @@ class Session final : public std::enable_shared_from_this<Session> {
   Turns<&Stream::ready_> ready_;
   Turns<&Stream::waiting_> waiting_;
   std::unique_ptr<EarlyPriorities> early_priorities_;  // while something was said of streams that are not open yet
-  size_t queued_ = 0;  // bytes, over all streams
+  size_t queued_ = 0;  // bytes, over all streams; lessened by Unqueue
+  std::unique_ptr<HeldRequests> held_requests_;  // while there are some, see send_queue_budget
   bool flush_scheduled_ = false;
   bool flushing_ = false;
   bool notifying_ = false;

@@ -15,6 +15,7 @@
 #include "transport/frame/serialize.h"
 #include "transport/http/validate.h"
 #include "transport/http2/errors.h"
+#include "transport/http2/held_request.h"
 #include "transport/http2/session.h"
 
 namespace culvert::http2 {
@@ -23,10 +24,38 @@ namespace culvert::http2 {
 // next, so that both work at once. Where there are several connections, it has others to be busy with, and one write for each batch is cheapest.
 constexpr size_t kEarlyFlush = 1024;
 
+// With so many streams those that a frame names are no longer in the cache.
+constexpr size_t kManyStreams = 512;
+
+constexpr int kStartsPerTurn = 16;  // of held requests, then other connections of the loop have their turn
+
 using frame::ConnectionError;
 using frame::ErrorCode;
 using frame::FrameType;
 using frame::StreamError;
+
+// Brings what the next frames will touch into the cache: the slot in the table, then the stream, then its receiver, each while an earlier
+// frame is handled.
+void Session::PrefetchStreams() const {
+  constexpr size_t kLine = 64;
+  constexpr size_t kReceiverLines = 5;  // a call's: nobody knows its size here, and nothing is read
+  const auto prefetch = [](const void* object, size_t lines) {
+    for (size_t i = 0; i < lines; ++i) __builtin_prefetch(static_cast<const char*>(object) + i * kLine);
+  };
+  const auto find = [this](frame::StreamId id) {
+    const auto it = streams_.find(id);
+    return it == streams_.end() ? nullptr : it->second;
+  };
+  std::array<frame::StreamId, 3> next;
+  const size_t count = framer_.PeekStreams(next);
+  if (count > 2) streams_.prefetch(next[2]);
+  if (count > 1) {
+    if (const Stream* stream = find(next[1]); stream != nullptr) prefetch(stream, (sizeof(Stream) + kLine - 1) / kLine);
+  }
+  if (count > 0) {
+    if (const Stream* stream = find(next[0]); stream != nullptr) prefetch(stream->receiver_, kReceiverLines);
+  }
+}
 
 absl::Status Session::ConsumeFrames() {
   const bool alone = loop_.IsAlone(this);
@@ -37,6 +66,7 @@ absl::Status Session::ConsumeFrames() {
     }
     absl::StatusOr<frame::FrameRef> frame = framer_.ReadFrame();
     if (frame.ok() && !*frame) return absl::OkStatus();
+    if (ABSL_PREDICT_FALSE(stream_count_ >= kManyStreams) && frame.ok()) PrefetchStreams();
     const absl::Status status = frame.ok() ? OnFrame(**frame) : frame.status();
     if (ABSL_PREDICT_TRUE(status.ok())) continue;
     const std::optional<frame::WireError> error = frame::GetWireError(status);
@@ -51,7 +81,7 @@ absl::Status Session::ConsumeFrames() {
 
 absl::Status Session::OnFrame(const frame::Frame& frame) {
   if (ABSL_PREDICT_FALSE(base::DebugEnabled(base::Topic::kFrames))) {
-    base::LogLine(StrCat(*peer_, " < ", frame::Describe(frame)));
+    base::LogLine(StrCat(*peer(), " < ", frame::Describe(frame)));
   }
   const frame::FrameHeader& header = frame.header;
   if (ABSL_PREDICT_FALSE(!settings_received_)) {
@@ -99,19 +129,21 @@ bool Session::IsIdle(frame::StreamId id) const {
 // heard of our last GOAWAY (RFC 9113 6.8).
 bool Session::MayBeInFlight(frame::StreamId id) const {
   if (role_ == Role::kServer && id > goaway_last_) return true;
-  return std::find(recently_reset_.begin(), recently_reset_.end(), id) != recently_reset_.end();
+  return recently_reset_ != nullptr && std::find(recently_reset_->ids.begin(), recently_reset_->ids.end(), id) != recently_reset_->ids.end();
 }
 
-// Renews the connection's window by n bytes, unless too much is parked in streams: then later.
+// Renews the connection's window by n bytes, but withholds as many as are parked in streams beyond the budget, off which comes what the window has
+// grown by. So what is parked and what the peer may still send are together never more than parked_budget and the window that we began with; or
+// than the window, where that has grown beyond both, which takes an application that reads. While that reads on, next to nothing is withheld.
 void Session::CreditConnection(uint32_t n) {
   if (closed_) return;
   withheld_credit_ += n;
-  if (ABSL_PREDICT_FALSE(unconsumed_ > options_.parked_budget)) {
-    if (n != 0 && withheld_credit_ == n) base::CountLimit("parked_budget");  // the first of what is withheld
-    return;
-  }
-  const uint32_t increment = receive_window_.Consume(withheld_credit_);
-  withheld_credit_ = 0;
+  const size_t grown = receive_window_.size() - std::min(receive_window_.size(), options_.connection_window);
+  const size_t budget = options_.parked_budget - std::min(options_.parked_budget, grown);
+  const uint64_t excess = unconsumed_ - std::min<uint64_t>(unconsumed_, budget);
+  const auto withheld = static_cast<uint32_t>(std::min<uint64_t>(withheld_credit_, excess));
+  const uint32_t increment = receive_window_.Consume(withheld_credit_ - withheld, withheld);
+  withheld_credit_ = withheld;
   if (increment != 0) {
     frame::AppendWindowUpdate(output_, 0, increment);
     ScheduleFlush();
@@ -166,9 +198,15 @@ absl::Status Session::OnData(const frame::FrameHeader& header, const frame::Data
     if (data.end_stream) OnPeerEnd(*stream);
     return absl::OkStatus();
   }
-  if (probe_.OnData(charged, stream->receive_window_.half_used() || receive_window_.half_used())) frame::AppendPing(output_, kProbePing, false);
+  if (probe_.OnData(stream->receive_window_.half_used() || receive_window_.half_used())) {
+    probe_.OnPing(Clock::now());
+    frame::AppendPing(output_, kProbePing, false);
+  }
   stream->unconsumed_ += data.data.size();
   unconsumed_ += data.data.size();
+  if (ABSL_PREDICT_FALSE(unconsumed_ > options_.parked_budget) && unconsumed_ - data.data.size() <= options_.parked_budget) {
+    base::CountLimit("parked_budget");
+  }
   CreditConnection(charged);
   const uint32_t padding = charged - static_cast<uint32_t>(data.data.size());
   if (data.end_stream) {
@@ -177,6 +215,7 @@ absl::Status Session::OnData(const frame::FrameHeader& header, const frame::Data
     const uint32_t increment = stream->receive_window_.Consume(padding);
     if (increment != 0) frame::AppendWindowUpdate(output_, header.stream_id, increment);
   }
+  if (ABSL_PREDICT_FALSE(over_send_queue_budget()) && data.end_stream) HoldEnd(*stream);
   stream->receiver_->OnData(data.data, data.end_stream);
   return absl::OkStatus();
 }
@@ -204,7 +243,7 @@ absl::Status Session::OnHeaders(const frame::FrameHeader& header, const frame::H
     // A client may see the end of a stream that it has forgotten; a server may not see a used stream opened again. But of a stream that we
     // reset, trailers may be on their way (RFC 9113 5.1), and once there were many of those we no longer know which they were.
     if (role_ == Role::kClient) return absl::OkStatus();
-    if (recently_reset_next_ > recently_reset_.size()) return guard_.OnReset(Clock::now());
+    if (recently_reset_ != nullptr && recently_reset_->count > recently_reset_->ids.size()) return guard_.OnReset(Clock::now());
     return ConnectionError(ErrorCode::kStreamClosed, "headers_on_closed", "HEADERS on a closed stream");
   }
   if (!CanReceive(stream->state_)) {
@@ -226,7 +265,6 @@ absl::Status Session::OnRequest(const frame::FrameHeader& header, const frame::H
   const char* full = nullptr;
   if (stream_count_ >= options_.max_concurrent_streams) full = "refused_stream";
   if (header_bytes_ != 0 && header_bytes_ + head_bytes > options_.header_budget_per_stream * options_.max_concurrent_streams) full = "header_budget";
-  if (queued_ > options_.send_queue_budget) full = "send_queue_full";
   if (ABSL_PREDICT_FALSE(full != nullptr)) {
     base::CountLimit(full);
     SendRstStream(id, ErrorCode::kRefusedStream);
@@ -258,8 +296,71 @@ absl::Status Session::OnRequest(const frame::FrameHeader& header, const frame::H
     stream.Release();
     return absl::OkStatus();
   }
+  if (ABSL_PREDICT_FALSE(over_send_queue_budget() || (held_requests_ != nullptr && !held_requests_->requests.empty()))) {
+    HeldRequests& held = Holding();
+    new HeldRequest(held, stream, *headers.fields, headers.end_stream);
+    if (!held.timer.running()) {
+      held.least_queued = queued_;
+      held.timer.Start(Clock::now() + options_.held_timeout);
+    }
+    return absl::OkStatus();
+  }
   handler_->OnRequest(stream, *head, headers.end_stream);
   return absl::OkStatus();
+}
+
+// --- requests that are held (Options::send_queue_budget) ---
+
+HeldRequests& Session::Holding() {
+  base::CountLimit("request_held");
+  if (held_requests_ == nullptr) {
+    held_requests_ = std::make_unique<HeldRequests>(loop_.timers(), [](void* self) { static_cast<Session*>(self)->RefuseHeld(); }, this);
+  }
+  return *held_requests_;
+}
+
+// The peer ends a request. A handler that has not answered may have waited for that, as those of gRPC's with one request message do.
+void Session::HoldEnd(Stream& stream) {
+  if (stream.receiver_ == nullptr || stream.head_sent_ || stream.request_held_) return;
+  new HeldRequest(Holding(), stream);
+}
+
+void Session::ScheduleHeld() {
+  if (closed_ || held_requests_->posted || over_send_queue_budget()) return;
+  held_requests_->posted = true;
+  loop_.Post([self = shared_from_this()] { self->StartHeld(); });
+}
+
+// One after the other, each of which may be the last for a while. From the loop alone.
+void Session::StartHeld() {
+  base::IntrusiveList<HeldRequest, &HeldRequest::in_queue>& requests = held_requests_->requests;
+  held_requests_->posted = false;
+  for (int left = kStartsPerTurn; !closed_ && !requests.empty() && !over_send_queue_budget(); --left) {
+    if (left == 0) return ScheduleHeld();
+    held_requests_->least_queued = SIZE_MAX;
+    requests.PopFront()->Start(*handler_);
+  }
+  if (requests.empty()) held_requests_.reset();
+}
+
+// New ones have waited for held_timeout. Our doing: it is not counted as what the peer makes us reset.
+void Session::RefuseHeld() {
+  const std::shared_ptr<Session> self = shared_from_this();
+  HeldRequests& held = *held_requests_;
+  const Clock::time_point now = held.timer.when();
+  if (queued_ < held.least_queued) {  // slow, but it gets on
+    held.least_queued = queued_;
+    return held.timer.Start(now + options_.held_timeout);
+  }
+  for (HeldRequest* next = held.requests.front(); next != nullptr;) {
+    HeldRequest* const request = std::exchange(next, next->in_queue.next);
+    if (request->started()) continue;  // it cannot be said to be unprocessed
+    if (const Clock::time_point due = request->since() + options_.held_timeout; due > now) return held.timer.Start(due);
+    base::CountLimit("send_queue_full");
+    Stream& stream = request->stream();
+    SendRstStream(stream.id_, ErrorCode::kRefusedStream);
+    FailStream(stream, absl::ResourceExhaustedError("the request was held for too long"), false);
+  }
 }
 
 // Of a request that opens `id`: its field's, unless a frame came before it (RFC 9218 7).
@@ -314,6 +415,7 @@ absl::Status Session::OnTrailers(Stream& stream, const frame::HeadersFrame& head
   if (stream.body_left_ > 0) {
     return StreamError(stream.id_, ErrorCode::kProtocolError, "content_length_mismatch", "DATA and content-length do not agree");
   }
+  if (ABSL_PREDICT_FALSE(over_send_queue_budget())) HoldEnd(stream);
   http::Receiver* receiver = stream.receiver_;
   OnPeerEnd(stream);
   if (receiver != nullptr) receiver->OnTrailers(fields);
@@ -326,7 +428,9 @@ absl::Status Session::OnRstStream(const frame::FrameHeader& header, const frame:
     return ConnectionError(ErrorCode::kProtocolError, "rst_on_idle", "RST_STREAM on an idle stream");
   }
   // What comes now was sent after it, and is not in flight.
-  std::replace(recently_reset_.begin(), recently_reset_.end(), header.stream_id, frame::StreamId{0});
+  if (recently_reset_ != nullptr) {
+    std::replace(recently_reset_->ids.begin(), recently_reset_->ids.end(), header.stream_id, frame::StreamId{0});
+  }
   // Of a stream that is over it undoes nothing: clients say so when the server has ended a call before they did. A stream stays in the table
   // until its handler has ended.
   if (stream == nullptr || stream->state_ == StreamState::kClosed) return absl::OkStatus();
@@ -349,8 +453,8 @@ absl::Status Session::OnSettings(const frame::SettingsFrame& settings) {
   const bool first = !settings_received_;
   if (first) {
     settings_received_ = true;
-    timer_.Cancel();
-    if (write_blocked_) timer_.Start(Clock::now() + options_.write_timeout);
+    timer_.reset();
+    if (write_blocked_) StartTimer(options_.write_timeout);
     peer_max_streams_ = UINT32_MAX;  // RFC 9113 6.5.2: unlimited unless it says otherwise
   }
   uint32_t initial_window = peer_initial_window_;
@@ -394,9 +498,8 @@ absl::Status Session::OnSettings(const frame::SettingsFrame& settings) {
   if (initial_window != peer_initial_window_) CULVERT_RETURN_IF_ERROR(AdjustSendWindows(initial_window));
   frame::AppendSettingsAck(output_);
   ScheduleFlush();
-  if (on_ready_ != nullptr) {
-    auto ready = std::move(on_ready_);
-    on_ready_ = nullptr;
+  if (client_ != nullptr && client_->on_ready != nullptr) {
+    auto ready = std::exchange(client_->on_ready, nullptr);
     ready();
   }
   OpenPending();
@@ -426,9 +529,10 @@ absl::Status Session::OnPing(const frame::PingFrame& ping) {
     frame::AppendPing(output_, ping.opaque, true);
     ScheduleFlush();
   } else if (ping.opaque == kProbePing) {
-    probe_.OnAck();
-    // The streams' follow as their bytes are consumed.
-    if (const uint32_t increment = receive_window_.GrowTo(probe_.window()); increment != 0) frame::AppendWindowUpdate(output_, 0, increment);
+    probe_.OnAck(Clock::now());
+    // The streams' windows follow as their bytes are consumed.
+    withheld_credit_ += receive_window_.GrowWithheld(probe_.window());
+    CreditConnection(0);
   } else if (draining_ && role_ == Role::kServer && ping.opaque == kDrainPing && goaway_last_ == frame::kMaxStreamId) {
     EndDrain();
   }

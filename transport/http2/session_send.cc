@@ -5,16 +5,19 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 #include <vector>
 
 #include "absl/container/inlined_vector.h"
 #include "transport/base/check.h"
+#include "transport/base/limit_counts.h"
 #include "transport/base/log.h"
 #include "transport/base/strings.h"
 #include "transport/frame/describe.h"
 #include "transport/frame/error.h"
 #include "transport/frame/serialize.h"
 #include "transport/http2/errors.h"
+#include "transport/http2/held_request.h"
 #include "transport/http2/session.h"
 
 namespace culvert::http2 {
@@ -50,7 +53,8 @@ void Session::SendPreface() {
 
 void Session::SendRstStream(frame::StreamId id, ErrorCode code) {
   frame::AppendRstStream(output_, id, code);
-  recently_reset_[recently_reset_next_++ % recently_reset_.size()] = id;
+  if (recently_reset_ == nullptr) recently_reset_ = std::make_unique<RecentlyReset>();
+  recently_reset_->ids[recently_reset_->count++ % recently_reset_->ids.size()] = id;
   ScheduleFlush();
 }
 
@@ -84,7 +88,7 @@ void Session::TraceOutput() {
   while (fresh.size() >= frame::kFrameHeaderSize) {
     const size_t length = frame::kFrameHeaderSize + (size_t{fresh[0]} << 16 | size_t{fresh[1]} << 8 | fresh[2]);
     if (length > fresh.size()) return;  // the rest of it comes with the next write
-    base::LogLine(StrCat(*peer_, " > ", frame::DescribeBytes(fresh.first(length))));
+    base::LogLine(StrCat(*peer(), " > ", frame::DescribeBytes(fresh.first(length))));
     fresh = fresh.subspan(length);
     traced_ += length;
   }
@@ -125,18 +129,19 @@ void Session::Flush() {
   }
   flushing_ = false;
   if (again) ScheduleFlush();
-  if (output_.size() <= 2 * options_.output_budget) reading_resumed_.Wake();  // streams fill it up to the budget again and again
+  // Streams fill it up to the budget again and again.
+  if (output_.size() <= 2 * options_.output_budget && std::exchange(reading_paused_, false)) ReadLater();
   CloseIfDrained();
 }
 
 void Session::WaitForSocket() {
   write_blocked_ = true;
   if (closed_) return;
-  if (settings_received_) timer_.Start(Clock::now() + options_.write_timeout);
+  if (settings_received_) StartTimer(options_.write_timeout);
   stream_->AsyncWait(io::Direction::kWrite, [self = shared_from_this()](std::error_code error) {
     if (error || self->closed_) return;
     self->write_blocked_ = false;
-    if (self->settings_received_) self->timer_.Cancel();
+    if (self->settings_received_) self->timer_->Cancel();
     self->Flush();
   });
 }
@@ -180,8 +185,8 @@ bool Session::SendQueued(Stream& stream) {
     send_window_.Take(n);
     stream.send_window_.Take(n);
     queue.bytes -= n;
-    queued_ -= n;
-    stream.stalled_ = false;
+    Unqueue(n);
+    stream.stalled_ = 0;
     if (n < chunk.size) {
       chunk.data += n;
       chunk.size -= n;
@@ -205,6 +210,12 @@ bool Session::SendQueued(Stream& stream) {
   stream.queue_.reset();
   if (stream.wants_writable_) waiting_.PushBack(&stream);
   return false;
+}
+
+// So many bytes wait no longer: requests that were held for them may go on.
+void Session::Unqueue(size_t n) {
+  queued_ -= n;
+  if (ABSL_PREDICT_FALSE(held_requests_ != nullptr)) ScheduleHeld();
 }
 
 // The stream may have got credit: queued data goes out in turn, or the receiver is told.
@@ -238,6 +249,7 @@ bool Session::NotifyWritable() {
     Stream* stream = waiting_.PopFront();
     if (!stream->queue_empty()) continue;  // comes back when its queue has gone out
     stream->wants_writable_ = false;
+    stream->stalled_ = 0;
     told = true;
     if (stream->receiver_ != nullptr) stream->receiver_->OnWritable();
   }
@@ -340,6 +352,7 @@ void Session::Enqueue(Stream& stream, io::SharedBytes bytes, bool end) {
   // Of an empty one behind others only the END_STREAM counts, and goes with the last of them.
   if (bytes.size > 0 || stream.queue_->chunks.empty()) stream.queue_->chunks.push_back(std::move(bytes));
   stream.wants_writable_ = true;
+  WatchStalls();
   MakeReady(stream);
 }
 
@@ -348,18 +361,28 @@ Stream::Stream(Session& session, frame::StreamId id, uint32_t send_window, Recei
 
 EventLoop& Stream::loop() { return session_.loop_; }
 
-std::string Stream::peer() const { return *session_.peer_; }
+std::string Stream::peer() const { return *session_.peer(); }
+std::shared_ptr<const io::PeerCertificate> Stream::peer_certificate() const { return session_.stream_->peer_certificate(); }
 
 absl::StatusOr<http::Hijacked> Stream::Hijack() {
   return absl::FailedPreconditionError("an HTTP/2 stream cannot be hijacked: it shares its connection; use HTTP/1.1");
 }
 
+void Stream::SetReceiver(http::Receiver* receiver) {
+  if (ABSL_PREDICT_FALSE(request_held_)) return static_cast<HeldRequest*>(receiver_)->SetReceiver(receiver);
+  receiver_ = receiver;
+}
+
 void Stream::Release() {
   CULVERT_DCHECK(session_.loop_.RunsHere(), "an exchange is used on its connection's loop only");
+  if (ABSL_PREDICT_FALSE(request_held_)) delete static_cast<HeldRequest*>(receiver_);
+  request_held_ = false;
   receiver_ = nullptr;
   released_ = true;
   session_.unconsumed_ -= unconsumed_;
   unconsumed_ = 0;
+  session_.unfinished_ -= unfinished_;
+  unfinished_ = 0;
   session_.CreditConnection(0);
   if (opening_ != nullptr || state_ == StreamState::kClosed) {
     session_.Forget(*this);
@@ -367,7 +390,8 @@ void Stream::Release() {
   }
   if (session_.role_ == Role::kServer && queue_ != nullptr && (queue_->end || queue_->trailers != nullptr)) {
     // The response still goes out; EndOnSend forgets the stream.
-    if (!session_.stall_timer_.running()) session_.stall_timer_.Start(Session::Clock::now() + session_.options_.stall_timeout / 2);
+    stalled_ = 0;  // counts from here on
+    session_.WatchStalls();
     return;
   }
   const bool ended = state_ == StreamState::kHalfClosedLocal;
@@ -378,7 +402,7 @@ void Stream::Release() {
 
 void Stream::SendHead(const http::ResponseHead& head, bool end) {
   if (!CanSend(state_) || head_sent_) return;
-  head_sent_ = true;
+  head_sent_ = head.status / 100 != 1;  // RFC 9110 15.2: another follows
   char digits[3] = {static_cast<char>('0' + head.status / 100), static_cast<char>('0' + head.status / 10 % 10),
                     static_cast<char>('0' + head.status % 10)};
   absl::InlinedVector<http::HeaderField, 16> fields;
@@ -404,6 +428,7 @@ uint8_t* Stream::TrySendInPlace(size_t n, bool end) {
   if (!MaySendNow(n)) {
     // Told when it makes sense to try again; SendData instead of waiting takes care of itself.
     wants_writable_ = true;
+    session_.WatchStalls();
     if (session_.send_window_.available() < static_cast<int64_t>(n)) {
       session_.starved_ = true;  // told at once, it would only ask again
     } else if (queue_empty() && opening_ == nullptr && send_window_.available() >= static_cast<int64_t>(n) && n <= session_.peer_max_frame_size_) {
@@ -449,6 +474,7 @@ void Stream::SendTrailers(std::span<const http::HeaderField> trailers) {
 }
 
 void Stream::Reset(absl::StatusCode code) {
+  if (request_held_) static_cast<HeldRequest*>(receiver_)->Drop();
   if (state_ == StreamState::kClosed) return;
   if (opening_ == nullptr) session_.SendRstStream(id_, ToErrorCode(code));
   session_.CloseOnWire(*this);
@@ -458,12 +484,23 @@ void Stream::Consumed(size_t n) {
   CULVERT_DCHECK(n <= unconsumed_, "more bytes paid back than were received");
   unconsumed_ -= n;
   session_.unconsumed_ -= n;
+  session_.probe_.OnConsumed(static_cast<uint32_t>(n));
   if (session_.withheld_credit_ != 0) session_.CreditConnection(0);
   if (!CanReceive(state_)) return;
   const uint32_t increment = receive_window_.GrowTo(session_.probe_.window()) + receive_window_.Consume(static_cast<uint32_t>(n));
   if (increment == 0) return;
   frame::AppendWindowUpdate(session_.output_, id_, increment);
   session_.ScheduleFlush();
+}
+
+absl::Status Stream::Hold(size_t n) {
+  const uint32_t before = std::exchange(unfinished_, static_cast<uint32_t>(std::min<size_t>(n, UINT32_MAX)));
+  session_.unfinished_ += unfinished_;
+  session_.unfinished_ -= before;
+  const size_t most = session_.options_.unfinished_budget;
+  if (unfinished_ <= before || session_.unfinished_ <= most || session_.unfinished_ == unfinished_) return absl::OkStatus();
+  base::CountLimit("unfinished_budget");
+  return absl::ResourceExhaustedError(StrCat("the connection's unfinished messages exceed ", most, " bytes"));
 }
 
 }  // namespace culvert::http2

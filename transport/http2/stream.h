@@ -32,7 +32,7 @@ class Stream final : public http::Exchange, public base::Recycled {
   Stream& operator=(const Stream&) = delete;
   ~Stream() = default;
 
-  void SetReceiver(http::Receiver* receiver) override { receiver_ = receiver; }
+  void SetReceiver(http::Receiver* receiver) override;
   void Release() override;
   void SendHead(const http::ResponseHead& head, bool end) override;
   uint8_t* TrySendInPlace(size_t n, bool end) override;
@@ -41,8 +41,10 @@ class Stream final : public http::Exchange, public base::Recycled {
   bool writable() const override;
   void Reset(absl::StatusCode code) override;
   void Consumed(size_t n) override;
+  absl::Status Hold(size_t n) override;
   EventLoop& loop() override;
   std::string peer() const override;
+  std::shared_ptr<const io::PeerCertificate> peer_certificate() const override;
   int http_major() const override { return 2; }
   absl::StatusOr<http::Hijacked> Hijack() override;
 
@@ -51,6 +53,7 @@ class Stream final : public http::Exchange, public base::Recycled {
 
  private:
   friend class Session;
+  friend class HeldRequest;
 
   // Data that could not go out at once. Rare: its memory exists only while there is some.
   struct Queue {
@@ -81,15 +84,17 @@ class Stream final : public http::Exchange, public base::Recycled {
   SendWindow send_window_;
   bool head_sent_ = false;
   bool wants_writable_ = false;  // OnWritable is owed
-  bool stalled_ = false;         // released, and nothing of its queue has gone out since the stall timer last ran
+  uint8_t stalled_ = 0;          // runs of the stall timer in a row that found it waiting for the peer's windows; see Session::ResetStalled
 
   // Receiving
-  bool head_received_ = false;
+  bool head_received_ : 1 = false;
+  bool is_connect_ : 1 = false;       // a tunnel: only DATA follows the heads
+  bool is_head_request_ : 1 = false;  // of a HEAD request: content-length says nothing about the body
+  bool request_held_ : 1 = false;     // receiver_ is a HeldRequest, which is the stream's own
   ReceiveWindow receive_window_;
   uint32_t unconsumed_ = 0;       // bytes handed over and not yet paid back
+  uint32_t unfinished_ = 0;       // as the receiver says in Hold
   uint32_t head_bytes_ = 0;       // of a request's header list, as Session::header_bytes_ counts them
-  bool is_connect_ = false;       // a tunnel: only DATA follows the heads
-  bool is_head_request_ = false;  // of a HEAD request: content-length says nothing about the body
   int64_t body_left_ = -1;        // of content-length, -1 when there is none
 
   std::unique_ptr<Queue> queue_;

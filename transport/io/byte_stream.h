@@ -10,11 +10,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <system_error>
 
 #include "absl/functional/any_invocable.h"
+#include "transport/io/peer_certificate.h"
 
 namespace culvert {
 class EventLoop;
@@ -65,6 +67,8 @@ class ByteStream {
   virtual EventLoop& loop() = 0;
   // "ipv4:127.0.0.1:50051", "ipv6:[::1]:50051", "unix:/path", as gRPC names peers.
   virtual std::string peer() const = 0;
+  // What the peer has shown in TLS, verified. Null: nothing, or it is not TLS.
+  virtual std::shared_ptr<const PeerCertificate> peer_certificate() const { return nullptr; }
 };
 
 }  // namespace culvert::io

@@ -30,6 +30,7 @@ class PrefixedStream final : public ByteStream {
   void Close() override;
   EventLoop& loop() override { return stream_->loop(); }
   std::string peer() const override { return stream_->peer(); }
+  std::shared_ptr<const PeerCertificate> peer_certificate() const override { return stream_->peer_certificate(); }
 
   // Bytes not yet replayed. 0: nothing is held.
   size_t prefix_left() const { return size_ - begin_; }

@@ -36,7 +36,7 @@ class ReadBuffer {
   std::span<const uint8_t> unread() const { return {base_ + begin_, end_ - begin_}; }
   void Consume(size_t n) {
     CULVERT_DCHECK(n <= end_ - begin_, "Consume of more than is unread");
-    begin_ += n;
+    begin_ += static_cast<uint32_t>(n);
   }
   void Poison() {
     if constexpr (kPoisons) {
@@ -59,11 +59,11 @@ class ReadBuffer {
 
   BlockPool* pool_;
   BlockPool::Block block_;
-  Holds holds_ = Holds::kNothing;  // in block_; the last two are a parked tail
   uint8_t* base_ = nullptr;
-  size_t begin_ = 0;       // first unread byte
-  size_t end_ = 0;         // one past the last byte read
-  size_t poisoned_ = 0;    // bytes before this offset are poisoned
+  Holds holds_ = Holds::kNothing;  // in block_; the last two are a parked tail
+  uint32_t begin_ = 0;     // first unread byte
+  uint32_t end_ = 0;       // one past the last byte read
+  uint32_t poisoned_ = 0;  // bytes before this offset are poisoned
 };
 
 }  // namespace culvert::io

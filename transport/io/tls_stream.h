@@ -15,17 +15,22 @@
 // ShutdownWrite was called goes out even after Close or the destructor, unless the peer takes none of it for
 // 5 seconds.
 //
-// Errors are the inner stream's, or codes whose category is "tls" and whose message is OpenSSL's reason.
-// While nothing is read or written it holds no buffer.
+// Errors are the inner stream's, or codes whose category is "tls" and whose message is OpenSSL's reason, or that the
+// peer sent too many messages of TLS's own. While nothing is read or written it holds no buffer.
+//
+// Sources: tls_stream (waits and ends), tls_engine (OpenSSL, which waits for nothing), tls_bio (what couples it to
+// the inner stream), tls_peer (who the peer is).
 
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "transport/base/task.h"
 #include "transport/io/byte_stream.h"
+#include "transport/io/peer_certificate.h"
 #include "transport/io/tls_context.h"
 
 namespace culvert::io {
@@ -51,10 +56,12 @@ class TlsStream final : public ByteStream {
   std::string_view alpn() const;
   // "TLSv1.3"
   std::string_view version() const;
-  // The peer's certificate, verified, as PEM; empty when it has shown none.
-  std::string peer_certificate_pem() const;
 
   ByteStream& inner();
+
+  // Last writes that go on when the stream is closed, or gone: for who counts sockets. Outlives the stream.
+  class LastWrites;
+  LastWrites last_writes() const;
 
   IoResult TryRead(std::span<uint8_t> into) override;
   IoResult TryWrite(std::span<const iovec> pieces) override;
@@ -64,12 +71,31 @@ class TlsStream final : public ByteStream {
   void Close() override;
   EventLoop& loop() override;
   std::string peer() const override;
+  // Known once the handshake is done, after Close too.
+  std::shared_ptr<const PeerCertificate> peer_certificate() const override;
 
  private:
   class Core;
   explicit TlsStream(std::shared_ptr<Core> core);
 
   const std::shared_ptr<Core> core_;  // also of the inner stream's waits
+};
+
+class TlsStream::LastWrites {
+ public:
+  LastWrites() = default;  // none
+
+  // Suspends while the stream is closed and last writes go on; when it returns, the socket is closed, unless the
+  // stream never was, or StopWaiting was called. One at a time.
+  Task<void> Done();
+  // Ends the wait; the writes go on.
+  void StopWaiting();
+
+ private:
+  friend class TlsStream;
+  explicit LastWrites(std::weak_ptr<Core> core) : core_(std::move(core)) {}
+
+  std::weak_ptr<Core> core_;
 };
 
 }  // namespace culvert::io

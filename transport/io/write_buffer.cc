@@ -3,6 +3,8 @@
 #include <cstring>
 #include <utility>
 
+#include "transport/base/spare.h"
+
 namespace culvert::io {
 
 namespace {
@@ -11,7 +13,7 @@ constexpr size_t kKeptSegments = 256;
 }  // namespace
 
 WriteBuffer::~WriteBuffer() {
-  while (head_ < segments_.size()) PopFront();
+  while (pieces_ != nullptr && pieces_->head < pieces_->segments.size()) PopFront();
 }
 
 uint8_t* WriteBuffer::GrowElsewhere(size_t n) {
@@ -21,14 +23,14 @@ uint8_t* WriteBuffer::GrowElsewhere(size_t n) {
   }
   Segment next;
   if (n > BlockPool::kSmallBlock) {
-    next.block = std::make_unique_for_overwrite<uint8_t[]>(n);
-    next.data = next.block.get();
+    std::shared_ptr<uint8_t[]> bytes = std::allocate_shared_for_overwrite<uint8_t[]>(LargeBlockAllocator<uint8_t>(), n);
+    next.data = bytes.get();
+    next.owner = std::move(bytes);
     next.capacity_left = n;
-    segments_.push_back(std::move(next));
-    return segments_.back().Extend(n, size_);
+    return Push(std::move(next)).Extend(n, size_);
   }
-  if (filling_ != kNone && segments_[filling_].capacity_left >= n) {
-    Segment& before = segments_[filling_];
+  if (pieces_ != nullptr && pieces_->filling != kNone && pieces_->segments[pieces_->filling].capacity_left >= n) {
+    Segment& before = pieces_->segments[pieces_->filling];
     next.block = std::move(before.block);
     next.data = before.data + before.size;
     next.capacity_left = std::exchange(before.capacity_left, 0);
@@ -37,17 +39,22 @@ uint8_t* WriteBuffer::GrowElsewhere(size_t n) {
     next.data = next.block.get();
     next.capacity_left = BlockPool::kSmallBlock;
   }
-  next.pooled = true;
-  filling_ = segments_.size();
-  segments_.push_back(std::move(next));
-  return segments_.back().Extend(n, size_);
+  Segment& last = Push(std::move(next));
+  pieces_->filling = pieces_->segments.size() - 1;
+  return last.Extend(n, size_);
+}
+
+WriteBuffer::Segment& WriteBuffer::Push(Segment segment) {
+  if (pieces_ == nullptr) pieces_ = base::Spare<Pieces>::Take();
+  pieces_->segments.push_back(std::move(segment));
+  return pieces_->segments.back();
 }
 
 void WriteBuffer::Shrink(size_t n) {
   if (n == 0) return;
-  CULVERT_DCHECK(head_ < segments_.size() && segments_.back().block && segments_.back().size >= n,
+  CULVERT_DCHECK(pieces_ != nullptr && !pieces_->segments.back().shared && pieces_->segments.back().size >= n,
                  "Shrink of more than the last Grow");
-  Segment& last = segments_.back();
+  Segment& last = pieces_->segments.back();
   last.size -= n;
   last.capacity_left += n;
   size_ -= n;
@@ -70,13 +77,15 @@ void WriteBuffer::AppendShared(SharedBytes bytes) {
   next.owner = std::move(bytes.owner);
   next.data = const_cast<uint8_t*>(bytes.data);
   next.size = bytes.size;
-  segments_.push_back(std::move(next));
+  next.shared = true;
+  Push(std::move(next));
 }
 
 size_t WriteBuffer::Gather(std::span<iovec> out) const {
+  if (pieces_ == nullptr) return 0;
   size_t count = 0;
-  for (size_t i = head_; i < segments_.size() && count < out.size(); ++i) {
-    const Segment& segment = segments_[i];
+  for (size_t i = pieces_->head; i < pieces_->segments.size() && count < out.size(); ++i) {
+    const Segment& segment = pieces_->segments[i];
     if (segment.size != 0) out[count++] = {segment.data, segment.size};
   }
   return count;
@@ -84,9 +93,10 @@ size_t WriteBuffer::Gather(std::span<iovec> out) const {
 
 void WriteBuffer::Consume(size_t n) {
   CULVERT_DCHECK(n <= size_, "Consume of more than was appended");
+  if (pieces_ == nullptr) return;
   size_ -= n;
-  while (head_ < segments_.size()) {
-    Segment& first = segments_[head_];
+  while (pieces_->head < pieces_->segments.size()) {
+    Segment& first = pieces_->segments[pieces_->head];
     if (n < first.size) {
       first.data += n;
       first.size -= n;
@@ -99,23 +109,25 @@ void WriteBuffer::Consume(size_t n) {
 }
 
 void WriteBuffer::PopFront() {
-  Segment& first = segments_[head_];
-  if (first.pooled && first.block) pool_->GiveSmall(std::move(first.block));
-  first.block.reset();
+  Segment& first = pieces_->segments[pieces_->head];
+  if (first.block) pool_->GiveSmall(std::move(first.block));
   first.owner.reset();
-  if (filling_ == head_) filling_ = kNone;
-  ++head_;
+  if (pieces_->filling == pieces_->head) pieces_->filling = kNone;
+  ++pieces_->head;
 }
 
 void WriteBuffer::Compact() {
-  if (head_ == segments_.size()) {
-    segments_.clear();
-    if (segments_.capacity() > kKeptSegments) segments_.shrink_to_fit();
-    head_ = 0;
-  } else if (head_ > segments_.size() / 2) {
-    segments_.erase(segments_.begin(), segments_.begin() + static_cast<ptrdiff_t>(head_));
-    if (filling_ != kNone) filling_ -= head_;
-    head_ = 0;
+  if (pieces_->head == pieces_->segments.size()) {
+    if (pieces_->segments.capacity() <= kKeptSegments) {
+      pieces_->segments.clear();
+      pieces_->head = 0;
+      base::Spare<Pieces>::Give(std::move(pieces_));
+    }
+    pieces_.reset();
+  } else if (pieces_->head > pieces_->segments.size() / 2) {
+    pieces_->segments.erase(pieces_->segments.begin(), pieces_->segments.begin() + static_cast<ptrdiff_t>(pieces_->head));
+    if (pieces_->filling != kNone) pieces_->filling -= pieces_->head;
+    pieces_->head = 0;
   }
 }
 

@@ -9,7 +9,7 @@
 //   out.AppendShared({message, data, size});     // no copy; `message` is released once written
 //   size_t count = out.Gather(iov);  ...writev...  out.Consume(written);
 //
-// Empty means no block is held. Not thread-safe.
+// Empty means that no block and no list of pieces is held. Not thread-safe.
 
 #include <sys/uio.h>
 
@@ -25,6 +25,7 @@
 #include "absl/base/optimization.h"
 #include "transport/base/check.h"
 #include "transport/io/block_pool.h"
+#include "transport/io/large_blocks.h"
 
 namespace culvert::io {
 
@@ -37,7 +38,7 @@ struct SharedBytes {
   // n bytes that fill(uint8_t*) writes, in one allocation.
   template <class F>
   static SharedBytes Make(size_t n, F&& fill) {
-    std::shared_ptr<uint8_t[]> bytes = std::make_shared_for_overwrite<uint8_t[]>(n);
+    std::shared_ptr<uint8_t[]> bytes = std::allocate_shared_for_overwrite<uint8_t[]>(LargeBlockAllocator<uint8_t>(), n);
     fill(bytes.get());
     const uint8_t* const data = bytes.get();
     return {std::move(bytes), data, n};
@@ -60,8 +61,8 @@ class WriteBuffer {
 
   // Adds n bytes at the end, contiguous and unspecified, and returns where to write them; valid until the next call.
   uint8_t* Grow(size_t n) {
-    if (ABSL_PREDICT_TRUE(head_ < segments_.size())) {
-      Segment& last = segments_.back();
+    if (ABSL_PREDICT_TRUE(pieces_ != nullptr)) {
+      Segment& last = pieces_->segments.back();
       if (ABSL_PREDICT_TRUE(n <= last.capacity_left)) return last.Extend(n, size_);
     }
     return GrowElsewhere(n);
@@ -85,12 +86,12 @@ class WriteBuffer {
 
   // Pieces of one block may be apart, with shared ones between them: the last of them owns the block.
   struct Segment {
-    BlockPool::Block block;
-    std::shared_ptr<const void> owner;  // of a shared payload
+    BlockPool::Block block;             // of the pool
+    std::shared_ptr<const void> owner;  // of a shared payload, or of a Grow larger than a block of the pool
     uint8_t* data = nullptr;            // first byte not yet written; a shared payload's are never changed
     size_t size = 0;
-    size_t capacity_left = 0;           // room behind data + size in `block`
-    bool pooled = false;                // block came from the pool, not from a Grow larger than a pool block
+    size_t capacity_left = 0;           // room behind data + size
+    bool shared = false;                // a payload held by reference
 
     uint8_t* Extend(size_t n, size_t& total) {
       uint8_t* const at = data + size;
@@ -101,14 +102,19 @@ class WriteBuffer {
     }
   };
 
+  struct Pieces {
+    std::vector<Segment> segments;  // [head, end), at least one: a vector so that steady state allocates nothing
+    size_t head = 0;
+    size_t filling = kNone;         // the segment that owns the block being filled
+  };
+
   uint8_t* GrowElsewhere(size_t n);
+  Segment& Push(Segment segment);
   void PopFront();
   void Compact();
 
   BlockPool* pool_;
-  std::vector<Segment> segments_;   // [head_, end): kept as a vector so that steady state allocates nothing
-  size_t head_ = 0;
-  size_t filling_ = kNone;          // the segment that owns the block being filled
+  std::unique_ptr<Pieces> pieces_;  // null when empty
   size_t size_ = 0;
 };
 

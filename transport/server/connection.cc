@@ -22,10 +22,7 @@ constexpr std::chrono::seconds kDismissTime{1};
 constexpr size_t kDismissBytes = 64 * 1024;
 }  // namespace
 
-Connection::Connection(ConnectionSet& set, std::unique_ptr<io::ByteStream> stream)
-    : set_(set),
-      stream_(std::move(stream)),
-      sniff_timer_(set.loop_.timers(), [](void* self) { static_cast<Connection*>(self)->OnSniffTimeout(); }, this) {
+Connection::Connection(ConnectionSet& set, std::unique_ptr<io::ByteStream> stream) : set_(set), stream_(std::move(stream)) {
   set_.connections_.PushBack(this);
   ++set_.size_;
 }
@@ -33,45 +30,58 @@ Connection::Connection(ConnectionSet& set, std::unique_ptr<io::ByteStream> strea
 Connection::~Connection() { set_.Remove(*this); }
 
 Task<void> Connection::Serve(ConnectionSet& set, std::unique_ptr<io::ByteStream> stream) {
-  Connection connection(set, std::move(stream));
-  co_await connection.Run();
-}
-
-Task<void> Connection::Run() {
-  Protocol protocol = co_await Sniff();
-  const bool tls = protocol == Protocol::kTls && set_.options_.tls != nullptr;
+  auto self = std::unique_ptr<Connection>(new Connection(set, std::move(stream)));
+  Connection& connection = *self;
+  First first;
+  Protocol protocol = co_await connection.Sniff(first);
+  const bool tls = protocol == Protocol::kTls && set.options_.tls != nullptr;
   if (tls) {
-    protocol = co_await StartTls();
-  } else if (set_.options_.tls != nullptr && !set_.options_.plaintext_too) {
+    protocol = co_await connection.StartTls(first);
+  } else if (set.options_.tls != nullptr && !set.options_.plaintext_too) {
     co_return;
   }
-  std::unique_ptr<io::ByteStream> stream = std::move(stream_);
-  if (protocol == Protocol::kHttp1 && !set_.options_.serve_http1) protocol = Protocol::kHttp2;  // which says what is wrong
+  if (protocol == Protocol::kHttp1 && !set.options_.serve_http1) protocol = Protocol::kHttp2;  // which says what is wrong
   switch (protocol) {
-    case Protocol::kHttp2:
-      http2_ = http2::Session::Create(http2::Role::kServer, std::move(stream), set_.options_.http2, &set_.handler_);
-      co_return co_await http2_->Run(http2_);
+    case Protocol::kHttp2: {
+      const auto session =
+          http2::Session::Create(http2::Role::kServer, std::move(connection.stream_), set.http2_options_, &set.handler_);
+      connection.http2_ = session.get();
+      session->Serve(first.span(), [owned = std::move(self)]() mutable {
+        const EventLoop::Executor executor = owned->set_.loop_.executor();
+        base::Spawn(executor, End(std::move(owned)), [](std::exception_ptr) {});
+      });
+      co_return;
+    }
     case Protocol::kHttp1:
-      StartHttp1(std::move(stream), tls);
-      co_await http1_->Run(http1_);
-      co_return co_await http1_->Released(http1_);
+      connection.StartHttp1(first, tls);
+      co_await connection.http1_->Run(connection.http1_);
+      co_await connection.http1_->Released(connection.http1_);
+      break;
     case Protocol::kTls:  // not served on this port, or within TLS
     case Protocol::kUnknown:
     case Protocol::kNeedMore:
-      co_return;
+      break;
   }
+  co_await End(std::move(self));
 }
 
-Task<Protocol> Connection::Sniff() {
-  sniff_timer_.Start(io::Timer::Clock::now() + set_.options_.sniff_timeout);
-  std::array<uint8_t, kMostBytes> first;
-  size_t size = 0;
+Task<void> Connection::End(std::unique_ptr<Connection> self) {
+  self->http2_ = nullptr;
+  self->http1_.reset();
+  self->stream_.reset();
+  if (!self->set_.shutting_down_) co_await self->last_writes_.Done();
+}
+
+Task<Protocol> Connection::Sniff(First& first) {
+  io::Timer timer(set_.loop_.timers(), [](void* self) { static_cast<Connection*>(self)->OnSniffTimeout(); }, this);
+  timer.Start(io::Timer::Clock::now() + set_.options_.sniff_timeout);
+  first.size = 0;
   Protocol protocol = Protocol::kNeedMore;
   while (protocol == Protocol::kNeedMore) {
-    const io::IoResult result = stream_->TryRead(std::span(first).subspan(size));
+    const io::IoResult result = stream_->TryRead(std::span(first.bytes).subspan(first.size));
     if (result.kind == io::IoResult::Kind::kBytes) {
-      size += result.bytes;
-      protocol = Classify(std::span(first).first(size));
+      first.size += result.bytes;
+      protocol = Classify(first.span());
     } else if (result.kind == io::IoResult::Kind::kWouldBlock) {
       std::error_code error;
       co_await io::Wait(*stream_, io::Direction::kRead, error);
@@ -80,15 +90,16 @@ Task<Protocol> Connection::Sniff() {
       co_return Protocol::kUnknown;
     }
   }
-  sniff_timer_.Cancel();
-  stream_ = io::PrefixedStream::Make(std::span(first).first(size), std::move(stream_));
   co_return protocol;
 }
 
-Task<Protocol> Connection::StartTls() {
+Task<Protocol> Connection::StartTls(First& first) {
+  stream_ = io::PrefixedStream::Make(first.span(), std::move(stream_));
+  first.size = 0;
   std::unique_ptr<io::TlsStream> made = io::TlsStream::ForServer(*set_.options_.tls, std::move(stream_), set_.options_.serve_http1);
   io::TlsStream& tls = *made;
   stream_ = std::move(made);
+  last_writes_ = tls.last_writes();
   io::Timer timer(set_.loop_.timers(), [](void* self) { static_cast<Connection*>(self)->OnTlsTimeout(); }, this);
   timer.Start(io::Timer::Clock::now() + set_.options_.tls_handshake_timeout);
   const absl::Status status = co_await tls.Handshake();
@@ -104,7 +115,7 @@ Task<Protocol> Connection::StartTls() {
   }
   if (tls.alpn() == "h2") co_return Protocol::kHttp2;
   if (tls.alpn() == "http/1.1") co_return Protocol::kHttp1;
-  co_return co_await Sniff();
+  co_return co_await Sniff(first);
 }
 
 Task<void> Connection::Dismiss(io::TlsStream& tls) {
@@ -126,10 +137,10 @@ Task<void> Connection::Dismiss(io::TlsStream& tls) {
   }
 }
 
-void Connection::StartHttp1(std::unique_ptr<io::ByteStream> stream, bool tls) {
+void Connection::StartHttp1(const First& first, bool tls) {
   http1::Options options = set_.options_.http1;
   if (tls) options.scheme = "https";
-  http1_ = http1::Connection::Create(std::move(stream), options, set_.handler_);
+  http1_ = http1::Connection::Create(io::PrefixedStream::Make(first.span(), std::move(stream_)), options, set_.handler_);
 }
 
 void Connection::OnSniffTimeout() {
@@ -160,13 +171,15 @@ void Connection::Close() {
     http1_->Close(why);
   } else if (stream_ != nullptr) {
     stream_->Close();
+  } else {
+    last_writes_.StopWaiting();  // after which *this may be gone
   }
 }
 
 void ConnectionSet::Add(int fd) {
   std::unique_ptr<io::ByteStream> stream = io::AdoptSocket(loop_, fd);
   if (stream == nullptr) base::LogLine("a connection is dropped: the event loop cannot watch its socket");
-  if (stream == nullptr || empty_ != nullptr) {  // or shutting down
+  if (stream == nullptr || shutting_down_) {
     total_.fetch_sub(1, std::memory_order_relaxed);
     return;
   }
@@ -182,14 +195,16 @@ void ConnectionSet::Remove(Connection& connection) {
 
 // May be the end of the set.
 void ConnectionSet::NotifyIfEmpty() {
-  if (empty_ == nullptr || !connections_.empty()) return;
+  if (!empty_ || !connections_.empty()) return;
   grace_timer_.reset();
-  empty_->Notify();
+  auto empty = std::exchange(empty_, nullptr);
+  empty();
 }
 
-void ConnectionSet::Shutdown(std::chrono::milliseconds grace, absl::Notification& empty) {
-  empty_ = &empty;
-  if (connections_.empty()) return empty.Notify();
+void ConnectionSet::Shutdown(std::chrono::milliseconds grace, absl::AnyInvocable<void()> empty) {
+  shutting_down_ = true;
+  empty_ = std::move(empty);
+  if (connections_.empty()) return NotifyIfEmpty();
   grace_timer_ = std::make_unique<io::Timer>(loop_.timers(), [](void* self) { static_cast<ConnectionSet*>(self)->CloseAll(); }, this);
   if (grace.count() <= 0) return CloseAll();
   grace_timer_->Start(io::Timer::Clock::now() + grace);

@@ -4,15 +4,19 @@
 // One accepted connection: looks at its first bytes, does TLS's handshake if that is what they are, and is an HTTP/2 session or an HTTP/1.1
 // connection from then on.
 
+#include <array>
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
+#include <span>
 
-#include "absl/synchronization/notification.h"
+#include "absl/functional/any_invocable.h"
 #include "transport/base/intrusive_list.h"
 #include "transport/base/task.h"
 #include "transport/http/exchange.h"
 #include "transport/http1/connection.h"
+#include "transport/http2/options.h"
 #include "transport/http2/session.h"
 #include "transport/io/byte_stream.h"
 #include "transport/io/event_loop.h"
@@ -27,8 +31,10 @@ class ConnectionSet;
 
 class Connection final {
  public:
-  // Serves `stream` until it is over. On the loop.
+  // Finds out what `stream` speaks and serves it. Over HTTP/2 the task ends where the session goes on by itself, which then owns the connection:
+  // most connections are idle, and a coroutine is memory. On the loop.
   static Task<void> Serve(ConnectionSet& set, std::unique_ptr<io::ByteStream> stream);
+  ~Connection();
 
   // Lets what is under way end, and closes then.
   void Drain();
@@ -37,25 +43,33 @@ class Connection final {
 
  private:
   friend class ConnectionSet;
-  Connection(ConnectionSet& set, std::unique_ptr<io::ByteStream> stream);
-  ~Connection();
 
-  Task<void> Run();
-  // What `stream_` speaks, by its first bytes, which it replays. kUnknown also when it ends before it is known.
-  Task<Protocol> Sniff();
-  // Makes a TlsStream of `stream_`: what it speaks, by ALPN or else by its first bytes. kUnknown also when there is no TLS.
-  Task<Protocol> StartTls();
+  // What was read of a stream to see what it speaks.
+  struct First {
+    std::array<uint8_t, kMostBytes> bytes;
+    size_t size = 0;
+    std::span<const uint8_t> span() const { return std::span(bytes).first(size); }
+  };
+
+  Connection(ConnectionSet& set, std::unique_ptr<io::ByteStream> stream);
+
+  // A socket counts until it is closed, and TLS may still have something to write. A server that shuts down does not wait for that.
+  static Task<void> End(std::unique_ptr<Connection> self);
+  // What `stream_` speaks, by its first bytes. kUnknown also when it ends before it is known.
+  Task<Protocol> Sniff(First& first);
+  // Makes a TlsStream of `stream_`, after `first`: what it speaks, by ALPN or else by its first bytes. kUnknown also when there is no TLS.
+  Task<Protocol> StartTls(First& first);
   // Reads and drops for a moment, lest closing destroy the alert on its way to the peer.
   Task<void> Dismiss(io::TlsStream& tls);
-  void StartHttp1(std::unique_ptr<io::ByteStream> stream, bool tls);
+  void StartHttp1(const First& first, bool tls);
   void OnSniffTimeout();
   void OnTlsTimeout();
 
   ConnectionSet& set_;
   std::unique_ptr<io::ByteStream> stream_;   // until the protocol is known
-  std::shared_ptr<http2::Session> http2_;
+  http2::Session* http2_ = nullptr;          // which owns the connection
   std::shared_ptr<http1::Connection> http1_;
-  io::Timer sniff_timer_;
+  io::TlsStream::LastWrites last_writes_;
   base::ListHook<Connection> hook_;
 };
 
@@ -64,14 +78,18 @@ class ConnectionSet {
  public:
   // `total` counts over all loops.
   ConnectionSet(EventLoop& loop, http::Handler& handler, const Options& options, std::atomic<size_t>& total)
-      : loop_(loop), handler_(handler), options_(options), total_(total) {}
+      : loop_(loop),
+        handler_(handler),
+        options_(options),
+        http2_options_(std::make_shared<const http2::Options>(options.http2)),
+        total_(total) {}
 
   // Takes over an accepted socket, already counted in `total`. On the loop.
   void Add(int fd);
 
-  // On the loop: drains every connection and closes those left after `grace`; those that come later are closed at once. `empty` is notified
-  // when none is left.
-  void Shutdown(std::chrono::milliseconds grace, absl::Notification& empty);
+  // On the loop: drains every connection and closes those left after `grace`; those that come later are closed at once. `empty` is called
+  // when none is left, and may destroy the set.
+  void Shutdown(std::chrono::milliseconds grace, absl::AnyInvocable<void()> empty);
 
  private:
   friend class Connection;
@@ -96,12 +114,14 @@ class ConnectionSet {
   EventLoop& loop_;
   http::Handler& handler_;
   const Options& options_;
+  const std::shared_ptr<const http2::Options> http2_options_;  // of all sessions
   std::atomic<size_t>& total_;
   base::IntrusiveList<Connection, &Connection::hook_> connections_;
   size_t size_ = 0;        // of connections_
   bool visiting_ = false;  // in ForEach, which looks for the end itself
   std::unique_ptr<io::Timer> grace_timer_;
-  absl::Notification* empty_ = nullptr;
+  bool shutting_down_ = false;
+  absl::AnyInvocable<void()> empty_;  // from Shutdown until it is called
 };
 
 }  // namespace culvert::server

@@ -22,7 +22,8 @@ struct Options {
   // With `tls`: whether who does not begin with TLS is served as well, on the same port; otherwise it is closed without a word.
   bool plaintext_too = false;
 
-  // Connections at once, over all loops; beyond it accepting waits, and the kernel's backlog holds newcomers.
+  // Connections at once, over all loops, each until its socket is closed or it was hijacked; beyond it accepting waits, and the kernel's
+  // backlog holds newcomers.
   size_t max_connections = 20000;
   int backlog = 4096;
   // From accepting until the first bytes tell the protocol; once more behind a handshake without ALPN.

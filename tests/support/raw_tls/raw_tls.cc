@@ -133,6 +133,16 @@ bool RawTls::UpdateKeys(bool both) {
          Note(SSL_do_handshake(ssl_.get()));
 }
 
+bool RawTls::Renegotiate() {
+  ERR_clear_error();
+  return SSL_renegotiate(ssl_.get()) == 1 && Handshake();
+}
+
+bool RawTls::SendTicket() {
+  ERR_clear_error();
+  return SSL_new_session_ticket(ssl_.get()) == 1 && Handshake();
+}
+
 std::string RawTls::version() const { return SSL_get_version(ssl_.get()); }
 std::string RawTls::cipher() const { return SSL_get_cipher_name(ssl_.get()); }
 

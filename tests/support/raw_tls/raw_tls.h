@@ -57,6 +57,11 @@ class RawTls {
   // TLS 1.3: new keys for what we write, and when `both` for what the peer writes. They go out with
   // TakeOutput.
   bool UpdateKeys(bool both);
+  // TLS 1.2: asks for another handshake on the connection. A client's goes on with Handshake() once there is an
+  // answer; false until then.
+  bool Renegotiate();
+  // TLS 1.3, a server's: one more ticket.
+  bool SendTicket();
 
   // OpenSSL's reason of the first failure, such as "tlsv1 alert unknown ca"; empty: none yet.
   const std::string& error() const { return error_; }

@@ -1,5 +1,7 @@
 #include "transport/client/connector.h"
 
+#include <dlfcn.h>
+#include <netdb.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -8,6 +10,7 @@
 #include <asio/experimental/awaitable_operators.hpp>
 #include <asio/io_context.hpp>
 #include <asio/steady_timer.hpp>
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -17,6 +20,8 @@
 #include <utility>
 #include <vector>
 
+#include "absl/synchronization/notification.h"
+#include "absl/time/time.h"
 #include "gtest/gtest.h"
 #include "tests/e2e/raw_peer.h"
 #include "tests/support/certificates/certificates.h"
@@ -119,6 +124,26 @@ Options Through(const std::string& proxy) {
   return options;
 }
 
+// While there is one, who looks up "slow.test" waits until it is let go (see getaddrinfo below); it is 127.0.0.1 then.
+class SlowName {
+ public:
+  SlowName() { current_ = this; }
+  ~SlowName() { current_ = nullptr; }
+  static SlowName* current() { return current_; }
+
+  void Wait() {
+    if (!begun.HasBeenNotified()) begun.Notify();
+    let_go.WaitForNotification();
+  }
+
+  absl::Notification begun;
+  absl::Notification let_go;
+  std::atomic<bool> answered{false};
+
+ private:
+  static inline std::atomic<SlowName*> current_{nullptr};
+};
+
 // An address that never answers: its backlog is full.
 class BlackHole {
  public:
@@ -188,6 +213,46 @@ TEST_F(ConnectorTest, ANameThatDoesNotExistIsUnavailable) {
   EXPECT_TRUE(ToStd(status.message()).starts_with("cannot resolve 'no-such-host.invalid': ")) << status;
 }
 
+TEST_F(ConnectorTest, ANameThatIsNotResolvedInTimeIsUnavailable) {
+  SlowName name;
+  RawListener listener;
+  const std::string target = StrCat("dns:///slow.test:", PortOf(listener));
+  Options options;
+  options.connect_timeout = milliseconds(100);
+  Begin(target, options);
+  Pump();
+  ASSERT_TRUE(name.begun.WaitForNotificationWithTimeout(absl::Seconds(30)));
+  EXPECT_EQ(End().status(), absl::UnavailableError("cannot resolve 'slow.test': no answer from DNS in time"));
+  EXPECT_FALSE(name.answered);
+
+  name.let_go.Notify();
+  context_.restart();
+  context_.run();  // until the late answer has come, which does no harm
+  EXPECT_TRUE(name.answered);
+  Begin(target);
+  EXPECT_TRUE(End().ok());
+}
+
+TEST_F(ConnectorTest, TheEndOfALoopWaitsForALookup) {
+  for (const bool given_up : {false, true}) {
+    SlowName name;
+    std::optional<asio::io_context> context(std::in_place, 1);
+    const Target target = *ParseTarget("slow.test:1");
+    Options options;
+    if (given_up) options.connect_timeout = milliseconds(100);
+    bool done = false;
+    asio::co_spawn(*context, Connect(EventLoop::Of(*context), target, options), [&done](std::exception_ptr, Connected) { done = true; });
+    context->poll();
+    ASSERT_TRUE(name.begun.WaitForNotificationWithTimeout(absl::Seconds(30)));
+    while (given_up && !done) context->run_one();
+    std::thread dns([&name] { name.let_go.Notify(); });
+    context.reset();
+    EXPECT_TRUE(name.answered);
+    EXPECT_EQ(done, given_up);
+    dns.join();
+  }
+}
+
 // --- through a proxy ---
 
 TEST_F(ConnectorTest, AProxyIsAskedForTheNameItself) {
@@ -233,6 +298,22 @@ TEST_F(ConnectorTest, AProxyThatRefusesIsUnavailableWithItsStatus) {
     proxy.Send(StrCat("HTTP/1.1 ", status, " No\r\nContent-Length: 4\r\n\r\nsee?"));
     EXPECT_EQ(End().status(), absl::UnavailableError(StrCat("proxy refuses CONNECT target:1 with status ", status)));
   }
+}
+
+TEST_F(ConnectorTest, AProxyThatFailsAtOneAddressIsAskedAtTheNext) {
+  RawListener first, second;
+  Begin("target:1", Through(StrCat("ipv4:", first.address(), ",", second.address())));
+  Pump();
+  RawSocket broken = first.Accept();
+  ReceiveHead(broken);
+  broken.Close();
+  std::optional<RawSocket> proxy;
+  const Connected stream = EndWith(second, proxy, [](RawSocket& socket) {
+    ReceiveHead(socket);
+    socket.Send("HTTP/1.1 200 OK\r\n\r\n");
+  });
+  ASSERT_TRUE(stream.ok()) << stream.status();
+  EXPECT_EQ((*stream)->peer(), StrCat("ipv4:", second.address()));
 }
 
 TEST_F(ConnectorTest, AProxyThatNeverAnswersIsGivenUp) {
@@ -386,6 +467,61 @@ void Shake(RawSocket& socket, testing_support::RawTls& tls) {
   }
 }
 
+// A server of one connection, on a thread of its own.
+class OneHandshake {
+ public:
+  explicit OneHandshake(std::string_view names) : tls_(ServerOf(names)) {}
+  ~OneHandshake() { thread_.join(); }
+  const std::string& address() const { return listener_.address(); }
+
+ private:
+  void Serve() {
+    socket_.emplace(listener_.Accept());
+    Shake(*socket_, tls_);
+  }
+
+  RawListener listener_;
+  testing_support::RawTls tls_;
+  std::optional<RawSocket> socket_;
+  std::thread thread_{[this] { Serve(); }};
+};
+
+TEST_F(ConnectorTest, AfterAHandshakeThatFailsTheNextAddressIsTried) {
+  const OneHandshake wrong("DNS:example.com"), right("DNS:localhost");
+  Begin(StrCat("ipv4:", wrong.address(), ",", right.address()), OverTls("localhost"));
+  const Connected stream = End();
+  ASSERT_TRUE(stream.ok()) << stream.status();
+  EXPECT_EQ((*stream)->peer(), StrCat("ipv4:", right.address()));
+}
+
+TEST_F(ConnectorTest, AHandshakeThatDoesNotEndLeavesTimeForTheNextAddress) {
+  RawListener silent;
+  const OneHandshake right("DNS:localhost");
+  Begin(StrCat("ipv4:", silent.address(), ",", right.address()), OverTls("localhost"));
+  Pump();
+  RawSocket server = silent.Accept();
+  EXPECT_EQ(server.Receive(1), "\x16");
+  Pump();
+  EXPECT_FALSE(result_.has_value());
+  PassTime(seconds(16));
+  const Connected stream = End();
+  ASSERT_TRUE(stream.ok()) << stream.status();
+  EXPECT_EQ((*stream)->peer(), StrCat("ipv4:", right.address()));
+  EXPECT_TRUE(server.ReceiveEnd());
+}
+
+TEST_F(ConnectorTest, OfSeveralFailuresThatOfOneWhoAcceptedIsTold) {
+  const OneHandshake wrong("DNS:example.com");
+  const std::string silent = NobodysAddress(), nobody = NobodysAddress();
+  Begin(StrCat("ipv4:", silent, ",", wrong.address(), ",", nobody), OverTls("localhost"));
+  const absl::Status status = End().status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+  EXPECT_TRUE(ToStd(status.message()).starts_with("TLS: certificate verify failed")) << status;
+
+  Begin(StrCat("ipv4:", silent, ",", nobody), OverTls("localhost"));
+  EXPECT_EQ(End().status(), absl::UnavailableError(StrCat("cannot connect to ", nobody, ": Connection refused")));
+}
+
 TEST_F(ConnectorTest, OverTlsTheServerIsTheOneOfTheTarget) {
   const struct {
     const char* target;
@@ -493,4 +629,24 @@ TEST_F(ConnectorTest, ABadProxyIsNamed) {
 }
 
 }  // namespace
+
+// For getaddrinfo, which has C's linkage.
+void WaitForSlowName(const char*& node, std::atomic<bool>*& answered) {
+  SlowName* const name = SlowName::current();
+  if (name == nullptr || node == nullptr || std::string_view(node) != "slow.test") return;
+  name->Wait();
+  node = "127.0.0.1";
+  answered = &name->answered;
+}
+
 }  // namespace culvert::client
+
+// Stands before the system's.
+extern "C" int getaddrinfo(const char* node, const char* service, const addrinfo* hints, addrinfo** result) {
+  static const auto system = reinterpret_cast<decltype(&::getaddrinfo)>(::dlsym(RTLD_NEXT, "getaddrinfo"));
+  std::atomic<bool>* answered = nullptr;
+  culvert::client::WaitForSlowName(node, answered);
+  const int error = system(node, service, hints, result);
+  if (answered != nullptr) *answered = true;
+  return error;
+}

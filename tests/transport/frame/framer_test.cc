@@ -644,6 +644,36 @@ TEST(Framer, HintsAtWhatAWrongPrefaceLooksLike) {
             std::string::npos);
 }
 
+// --- what comes next ---
+
+TEST(Framer, PeeksAtTheStreamsOfWholeHeadersOnly) {
+  std::array<StreamId, 3> next;
+  const auto peeked = [&](const Framer& framer) { return std::vector<StreamId>(next.begin(), next.begin() + framer.PeekStreams(next)); };
+  Reader reader;
+  EXPECT_EQ(peeked(reader.framer()), std::vector<StreamId>());
+  const std::string second = Raw(FrameType::kData, 0, 3, "12345");
+  reader.Feed(Raw(FrameType::kData, 0, 1, "payload") + second.substr(0, kFrameHeaderSize - 1));
+  EXPECT_EQ(peeked(reader.framer()), std::vector<StreamId>({1}));
+  reader.Feed(second.substr(kFrameHeaderSize - 1, 3));
+  EXPECT_EQ(peeked(reader.framer()), std::vector<StreamId>({1, 3})) << "the payload need not have come";
+  reader.Feed(second.substr(kFrameHeaderSize + 2) + Raw(FrameType::kPing, 0, 0, "pingpong") + Raw(FrameType::kData, 0, 5, ""));
+  EXPECT_EQ(peeked(reader.framer()), std::vector<StreamId>({1, 3, 0})) << "as many as there is room for";
+  ASSERT_TRUE(reader.Read().ok());
+  EXPECT_EQ(peeked(reader.framer()), std::vector<StreamId>({3, 0, 5}));
+}
+
+TEST(Framer, PeekingEndsNoLeaseAndChecksNothing) {
+  Reader reader;
+  reader.Feed(Raw(FrameType::kData, 0, 1, "payload") + Raw(FrameType::kSettings, 0, 7, "", kMaxMaxFrameSize));
+  const FrameRef frame = reader.Next();
+  std::array<StreamId, 2> next;
+  ASSERT_EQ(reader.framer().PeekStreams(next), 1u);
+  EXPECT_EQ(next[0], 7u);
+  const auto& data = frame->as<DataFrame>().data;
+  EXPECT_EQ(std::string(data.begin(), data.end()), "payload");
+  EXPECT_FALSE(reader.Read().ok()) << "SETTINGS on a stream, and too long";
+}
+
 // --- the lease ---
 
 TEST(Framer, ReuseIsOnByDefaultAndTheEnvironmentTurnsItOff) {

@@ -390,7 +390,7 @@ class Connected {
     auto [peer, ours] = testing_support::MakeMemoryStreamPair(loop_);
     peer_stream_ = std::move(peer);
     const bool server = role == http2::Role::kServer;
-    session_ = http2::Session::Create(role, std::move(ours), {}, server ? &borrower_ : nullptr);
+    session_ = http2::Session::Create(role, std::move(ours), std::make_shared<const http2::Options>(), server ? &borrower_ : nullptr);
     asio::co_spawn(context_, session_->Run(session_), [](std::exception_ptr error) { EXPECT_EQ(error, nullptr); });
     Pump();
     if (server) {

@@ -158,6 +158,20 @@ TEST_F(ServiceTest, ReadGivesWhatIsThereAndZeroAtTheEnd) {
   EXPECT_EQ(seen_, "abcd|ef|g||");
 }
 
+// 0 bytes are the end of the body, and nothing else.
+TEST_F(ServiceTest, AReadWithoutRoomIsRefused) {
+  Start([](ServiceTest& test, Request& request, Response& response) -> Task<void> {
+    test.statuses_.push_back((co_await request.Read({})).status());
+    test.seen_ = (co_await request.ReadAll(100)).value_or("failed");
+    test.statuses_.push_back((co_await request.Read({})).status());
+    response.SendHead(200);
+  });
+  Exchange("POST / HTTP/1.1\r\nHost: c\r\nContent-Length: 5\r\n\r\n12345");
+  EXPECT_EQ(seen_, "12345");
+  ASSERT_EQ(statuses_.size(), 2u);
+  for (const absl::Status& status : statuses_) EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
+}
+
 TEST_F(ServiceTest, TrailersEndTheBody) {
   Start([](ServiceTest& test, Request& request, Response&) -> Task<void> { test.seen_ = (co_await request.ReadAll(100)).value_or("failed"); });
   Send("POST / HTTP/1.1\r\nHost: c\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\nx: y\r\n\r\n");
@@ -281,6 +295,38 @@ TEST_F(ServiceTest, TheFirstHeadCounts) {
     co_return;
   });
   EXPECT_EQ(Exchange(kGet).substr(0, 22), "HTTP/1.1 404 Not Found");
+}
+
+// RFC 9110 15.2. Over HTTP/2 too: see server_test.
+TEST_F(ServiceTest, InterimHeadsGoBeforeTheOneThatCounts) {
+  Start([](ServiceTest& test, Request& request, Response& response) -> Task<void> {
+    HeaderList fields;
+    fields.Add("Link", "</a>");
+    response.SendHead(103, fields);
+    response.SendHead(103);
+    if (request.head().path == "/none") co_return;
+    test.statuses_.push_back(co_await response.Write("hi"));
+    response.SendHead(103);  // too late
+  });
+  const std::string interim = "HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\nHTTP/1.1 103 Early Hints\r\n\r\n";
+  EXPECT_EQ(Exchange(kGet), StrCat(interim, "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n"));
+  ASSERT_EQ(statuses_.size(), 1u);
+  EXPECT_TRUE(statuses_[0].ok()) << statuses_[0];
+  EXPECT_EQ(Exchange("GET /none HTTP/1.1\r\nHost: b\r\n\r\n"),
+            StrCat(interim, "HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\n\r\n"));
+  EXPECT_EQ(Exchange("HEAD /a HTTP/1.1\r\nHost: b\r\n\r\n"), StrCat(interim, "HTTP/1.1 200 OK\r\n\r\n"));
+}
+
+// RFC 9110 10.1.1. The client hears it once.
+TEST_F(ServiceTest, AHandlerMayAskForTheBodyItself) {
+  Start([](ServiceTest& test, Request& request, Response& response) -> Task<void> {
+    response.SendHead(100);
+    test.seen_ = (co_await request.ReadAll(100)).value_or("failed");
+    response.SendHead(204);
+  });
+  EXPECT_EQ(Exchange("POST / HTTP/1.1\r\nHost: c\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"), "HTTP/1.1 100 Continue\r\n\r\n");
+  EXPECT_EQ(Exchange("12345"), "HTTP/1.1 204 No Content\r\n\r\n");
+  EXPECT_EQ(seen_, "12345");
 }
 
 TEST_F(ServiceTest, AHandlerThatSendsNothingAnswers500) {

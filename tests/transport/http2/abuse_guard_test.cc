@@ -29,7 +29,7 @@ void ExpectCalm(const absl::Status& status, std::string_view token) {
 }
 
 TEST(TokenBucketTest, LetsABurstThroughAndThenTheRate) {
-  TokenBucket bucket(10, 5);
+  TokenBucket<10, 5> bucket;
   EXPECT_EQ(Count(100, [&] { return bucket.Take(kStart); }), 10);
   EXPECT_EQ(Count(100, [&] { return bucket.Take(kStart + seconds(1)); }), 5);
   EXPECT_EQ(Count(100, [&] { return bucket.Take(kStart + milliseconds(1100)); }), 0);
@@ -37,7 +37,7 @@ TEST(TokenBucketTest, LetsABurstThroughAndThenTheRate) {
 }
 
 TEST(TokenBucketTest, SavesNoMoreThanTheBurst) {
-  TokenBucket bucket(10, 5);
+  TokenBucket<10, 5> bucket;
   EXPECT_TRUE(bucket.Take(kStart));
   EXPECT_EQ(Count(100, [&] { return bucket.Take(kStart + seconds(3600)); }), 10);
 }

@@ -65,6 +65,25 @@ TEST(ReceiveWindowTest, GrowsAndNeverShrinks) {
   EXPECT_EQ(window.Consume(1), 75u);
 }
 
+TEST(ReceiveWindowTest, WhatIsWithheldMakesASmallerWindow) {
+  ReceiveWindow window(100000);
+  EXPECT_TRUE(window.Receive(100000));
+  EXPECT_EQ(window.Consume(29999, 40000), 0u);
+  EXPECT_EQ(window.Consume(1, 40000), 30000u);  // half of what is not withheld
+  EXPECT_EQ(window.Consume(16383, 83617), 0u);  // but not in crumbs
+  EXPECT_EQ(window.Consume(1, 83616), 16384u);
+}
+
+TEST(ReceiveWindowTest, GrowsByWhatIsWithheld) {
+  ReceiveWindow window(100);
+  EXPECT_EQ(window.GrowWithheld(150), 50u);
+  EXPECT_EQ(window.size(), 150u);
+  EXPECT_TRUE(window.Receive(100));
+  EXPECT_FALSE(window.Receive(1));
+  EXPECT_EQ(window.Consume(50), 0u);
+  EXPECT_EQ(window.Consume(100), 150u);
+}
+
 // RFC 9113 6.5.3
 TEST(ReceiveWindowTest, MayBeBelievedLargerThanItIs) {
   ReceiveWindow window(1000, 65535);

@@ -340,7 +340,7 @@ class Rfc9113Handler : public Rfc9113Server {
     auto [peer, ours] = testing_support::MakeMemoryStreamPair(loop_, {});
     peer_stream_ = std::move(peer);
     heard_.emplace(FrameTranscript::From::kServer);
-    auto session = Session::Create(Role::kServer, std::move(ours), {}, &head_handler_);
+    auto session = Session::Create(Role::kServer, std::move(ours), std::make_shared<const Options>(), &head_handler_);
     weak_ = session;
     asio::co_spawn(context_, session->Run(session),
                    [](std::exception_ptr error) { EXPECT_EQ(error, nullptr); });

@@ -68,7 +68,7 @@ class SessionTest : public ::testing::Test {
     Options used = options;
     if (!windows_grow_) used.max_window = 0;
     auto session =
-        Session::Create(role, std::move(ours), used, role == Role::kServer ? &handler_ : nullptr);
+        Session::Create(role, std::move(ours), std::make_shared<const Options>(used), role == Role::kServer ? &handler_ : nullptr);
     weak_ = session;
     asio::co_spawn(context_, session->Run(session), [this](std::exception_ptr error) {
       EXPECT_EQ(error, nullptr);

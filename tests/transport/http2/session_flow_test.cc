@@ -35,6 +35,11 @@ class FlowTest : public SessionTest {
     request(0).pays = pays;
     return request(0);
   }
+  // n bytes of it, in frames as large as may be.
+  FrameScript& Body(frame::StreamId id, size_t n) {
+    for (; n > 16384; n -= 16384) peer_.Data(id, std::string(16384, 'x'));
+    return peer_.Data(id, std::string(n, 'x'));
+  }
 };
 
 // --- sending ---
@@ -316,10 +321,18 @@ TEST_F(FlowTest, WindowsGrowForAFastPeerWhoseDataIsConsumed) {
   EXPECT_EQ(Exchange(peer_.Data(1, std::string(300, 'x'))), "") << "one probe at a time";
   Consume(upload, 800);
   EXPECT_EQ(Receive(), "WINDOW_UPDATE stream=1 increment=800\n");
-  // 300 before and 600 now came within the round trip.
+  // The 800 were consumed within the round trip, the 600 that come now are not yet.
   EXPECT_EQ(Exchange(peer_.Data(1, std::string(600, 'x')).Ping("probing.", true)), "");
   Consume(upload, 600);
-  EXPECT_EQ(Receive(), "WINDOW_UPDATE stream=1 increment=2600\n") << "to 3600; the 600 are not half of that";
+  EXPECT_EQ(Receive(), "WINDOW_UPDATE stream=1 increment=2200\n") << "to 3200; the 600 are not half of that";
+}
+
+// Nor the connection's, which is renewed for what is parked within the budget.
+TEST_F(FlowTest, TheConnectionsWindowGrowsOnlyForWhatIsConsumed) {
+  windows_grow_ = true;
+  Upload({.initial_window = 65535, .connection_window = 65535}, false);
+  EXPECT_EQ(Exchange(Body(1, 65535)), "PING 70726f62696e672e\nWINDOW_UPDATE increment=32768\nWINDOW_UPDATE increment=32767\n");
+  EXPECT_EQ(Exchange(peer_.Ping("probing.", true)), "");
 }
 
 TEST_F(FlowTest, NobodysWindowGrowsWhoDoesNotConsume) {
@@ -379,23 +392,192 @@ TEST_F(FlowTest, WhatIsDroppedIsCreditedToTheConnection) {
   EXPECT_EQ(Exchange(peer_), "WINDOW_UPDATE increment=32768\n");
 }
 
+// What is parked and what may come are 85535 together.
 TEST_F(FlowTest, BeyondTheParkedBudgetTheConnectionsCreditIsWithheldUntilSomeIsConsumed) {
   RecordingReceiver& upload = Upload({.connection_window = 65535, .parked_budget = 20000}, false);
-  for (int i = 0; i < 3; ++i) peer_.Data(1, std::string(16384, 'x'));
-  EXPECT_EQ(Exchange(peer_), "");
-  Consume(upload, 20000);
-  EXPECT_EQ(Receive(), "");  // 29152 are parked
-  Consume(upload, 9152);
-  EXPECT_EQ(Receive(), "WINDOW_UPDATE increment=49152\n");
+  EXPECT_EQ(Exchange(Body(1, 49152)), "WINDOW_UPDATE increment=20000\n");
+  EXPECT_EQ(Exchange(Body(1, 36383)), "");
   EXPECT_EQ(limits_.Text(), "parked_budget=1");
+  Consume(upload, 10000);
+  EXPECT_EQ(Receive(), "") << "credit in crumbs";
+  Consume(upload, 10000);
+  EXPECT_EQ(Receive(), "WINDOW_UPDATE increment=20000\n");
+  Consume(upload, 65535);
+  EXPECT_EQ(Receive(), "WINDOW_UPDATE increment=45535\n");
+  EXPECT_EQ(limits_.Text(), "parked_budget=1");
+}
+
+TEST_F(FlowTest, NotAByteMoreIsParked) {
+  Upload({.connection_window = 65535, .parked_budget = 20000}, false);
+  EXPECT_EQ(Exchange(Body(1, 85535)), "WINDOW_UPDATE increment=20000\n");
+  EXPECT_EQ(Exchange(peer_.Data(1, "x")),
+            "GOAWAY last=1 FLOW_CONTROL_ERROR debug=DATA of 1 bytes exceeds the connection\\'s window\n<end>\n");
+}
+
+// A window that has grown beyond what may be parked is all that there is: nothing comes on top of it.
+TEST_F(FlowTest, AGrownWindowBoundsWhatIsParked) {
+  windows_grow_ = true;
+  RecordingReceiver& upload = Upload({.initial_window = 100000, .connection_window = 65535, .parked_budget = 20000}, true);
+  EXPECT_EQ(Exchange(Body(1, 32768)), "PING 70726f62696e672e\nWINDOW_UPDATE increment=32768\n");
+  // With the last frame before, 49152 are consumed within the round trip.
+  EXPECT_EQ(Exchange(Body(1, 32768)), "WINDOW_UPDATE increment=32768\nWINDOW_UPDATE stream=1 increment=65536\n");
+  EXPECT_EQ(Exchange(peer_.Ping("probing.", true)), "WINDOW_UPDATE increment=131073\n");
+  EXPECT_EQ(limits_.Text(), "");
+  // 196608 now. Credit for these is not announced yet.
+  EXPECT_EQ(Exchange(Body(1, 81920)).find("WINDOW_UPDATE increment"), std::string::npos);
+  upload.pays = false;
+  EXPECT_TRUE(Send(peer_.Headers(3, kPost).Headers(5, kPost)));
+  request(1).pays = request(2).pays = false;
+  std::string heard = Exchange(Body(3, 98304));
+  heard += Exchange(Body(5, 98304));
+  EXPECT_NE(heard.find("WINDOW_UPDATE increment=81920\n"), std::string::npos) << heard;
+  EXPECT_EQ(heard.find("WINDOW_UPDATE"), heard.rfind("WINDOW_UPDATE")) << heard;
+  EXPECT_EQ(limits_.Text(), "parked_budget=1");
+  EXPECT_NE(Exchange(peer_.Data(5, "x")).find("exceeds the connection\\'s window"), std::string::npos);
+}
+
+// What the window grows by is withheld like other credit.
+TEST_F(FlowTest, AWindowThatGrowsWhileMuchIsParkedGivesNothingBeforeSomeIsConsumed) {
+  windows_grow_ = true;
+  Upload({.initial_window = 100000, .connection_window = 65535, .parked_budget = 100000}, true);
+  EXPECT_EQ(Exchange(Body(1, 32768)), "PING 70726f62696e672e\nWINDOW_UPDATE increment=32768\n");
+  EXPECT_EQ(Exchange(Body(1, 16384)), "");  // 32768 consumed within the round trip: the window is to be 131072
+  EXPECT_TRUE(Send(peer_.Headers(3, kPost).Headers(5, kPost)));
+  request(1).pays = request(2).pays = false;
+  EXPECT_TRUE(Send(Body(3, 65000)));
+  EXPECT_TRUE(Send(Body(5, 65000)));
+  EXPECT_EQ(limits_.Text(), "parked_budget=1");
+  Receive();
+  EXPECT_EQ(Exchange(peer_.Ping("probing.", true)), "");
+  Consume(request(1), 65000);
+  EXPECT_EQ(Receive(), "WINDOW_UPDATE increment=67232\nWINDOW_UPDATE stream=3 increment=31072\n");
 }
 
 TEST_F(FlowTest, AReleasedStreamGivesItsParkedBytesBack) {
   RecordingReceiver& upload = Upload({.connection_window = 65535, .parked_budget = 20000}, false);
-  for (int i = 0; i < 3; ++i) peer_.Data(1, std::string(16384, 'x'));
-  EXPECT_EQ(Exchange(peer_), "");
+  EXPECT_EQ(Exchange(Body(1, 85535)), "WINDOW_UPDATE increment=20000\n");
   Release(upload);
-  EXPECT_EQ(Receive(), "WINDOW_UPDATE increment=49152\nRST_STREAM stream=1 CANCEL\n");
+  EXPECT_EQ(Receive(), "WINDOW_UPDATE increment=65535\nRST_STREAM stream=1 CANCEL\n");
+}
+
+// --- who is waited for too long ---
+
+class WriteStallTest : public FlowTest {
+ protected:
+  static constexpr std::chrono::minutes kTimeout{15};
+  // And what the timer's period may add to it.
+  void PassTimeout() {
+    for (int i = 0; i < 18; ++i) PassTime(std::chrono::minutes(1));
+  }
+};
+
+TEST_F(WriteStallTest, AHandlerThatNoWindowLetsWriteIsEnded) {
+  Serve(4, {{SettingId::kInitialWindowSize, 5}});
+  for (int i = 0; i < 4; ++i) request(i).log.clear();
+  SendData(request(0), "0123456789");               // waits in the queue
+  EXPECT_TRUE(TrySendInPlace(request(1), "01234"));  // all that goes
+  EXPECT_FALSE(TrySendInPlace(request(1), "5"));     // waits for OnWritable
+  EXPECT_TRUE(TrySendInPlace(request(2), "01234"));  // waits for nothing
+  Receive();
+  PassTime(kTimeout);
+  EXPECT_EQ(Receive(), "");
+  PassTimeout();
+  EXPECT_EQ(Receive(), "RST_STREAM stream=1 CANCEL\nRST_STREAM stream=3 CANCEL\n");
+  EXPECT_EQ(request(0).log, "closed CANCELLED: the peer's windows let nothing out for 900000 ms\n");
+  EXPECT_EQ(request(1).log, request(0).log);
+  EXPECT_EQ(request(2).log + request(3).log, "");
+  EXPECT_EQ(limits_.Text(), "write_stall_timeout=2");
+  PassTimeout();
+  EXPECT_EQ(Receive(), "");
+}
+
+TEST_F(WriteStallTest, TheConnectionsWindowHoldsAsWell) {
+  Serve(2, {{SettingId::kInitialWindowSize, 1000000}});
+  SendData(request(0), std::string(65535, 'x'));
+  EXPECT_FALSE(TrySendInPlace(request(1), "ab"));
+  Receive();
+  PassTimeout();
+  EXPECT_NE(Receive().find("RST_STREAM stream=3 CANCEL\n"), std::string::npos);
+  EXPECT_TRUE(request(1).closed);
+}
+
+TEST_F(WriteStallTest, WhoTakesAByteNowAndThenIsLeftAlone) {
+  Serve(2, {{SettingId::kInitialWindowSize, 1}});
+  SendData(request(0), std::string(100, 'x'));
+  // One that sends a byte whenever it hears that it may.
+  int sent = 0;
+  request(1).on_writable = [&] {
+    while (uint8_t* const at = request(1).exchange->TrySendInPlace(1, false)) *at = 'y', ++sent;
+  };
+  OnLoop(request(1).on_writable);
+  for (int i = 0; i < 20; ++i) {
+    for (int minutes = 0; minutes < 7; ++minutes) PassTime(std::chrono::minutes(1));
+    PassTime(std::chrono::seconds(30));
+    EXPECT_TRUE(Send(peer_.WindowUpdate(1, 1).WindowUpdate(3, 1)));
+  }
+  EXPECT_EQ(sent, 21);
+  EXPECT_EQ(Receive().find("RST_STREAM"), std::string::npos);
+  EXPECT_EQ(heard_->data(1).size(), 21u);
+  EXPECT_FALSE(request(0).closed || request(1).closed);
+  EXPECT_EQ(limits_.Text(), "");
+}
+
+// It is not the window that refuses this one, and it may never try again.
+TEST_F(WriteStallTest, WhoAskedForMoreThanAFrameIsLeftAlone) {
+  Serve(1);
+  EXPECT_FALSE(TrySendInPlace(request(0), std::string(16385, 'x')));
+  PassTimeout();
+  EXPECT_EQ(Receive(), "");
+  EXPECT_FALSE(request(0).closed);
+}
+
+// A handler that is through leaves its response to stall_timeout, which counts from then on.
+TEST_F(WriteStallTest, AResponseThatIsReleasedMeanwhileHasItsOwnTime) {
+  Serve(1, {{SettingId::kInitialWindowSize, 5}}, {.stall_timeout = std::chrono::minutes(2)});
+  SendData(request(0), "0123456789");
+  Receive();
+  for (int i = 0; i < 10; ++i) PassTime(std::chrono::minutes(1));
+  SendData(request(0), "", true);
+  Release(request(0));
+  PassTime(std::chrono::minutes(1));
+  EXPECT_EQ(Receive(), "");
+  PassTime(std::chrono::minutes(2));
+  EXPECT_EQ(Receive(), "RST_STREAM stream=1 CANCEL\n");
+  EXPECT_EQ(limits_.Text(), "stalled_response=1");
+}
+
+TEST_F(WriteStallTest, ZeroMeansNever) {
+  Serve(1, {{SettingId::kInitialWindowSize, 5}}, {.write_stall_timeout = std::chrono::milliseconds(0)});
+  SendData(request(0), "0123456789");
+  Receive();
+  for (int i = 0; i < 10; ++i) PassTimeout();
+  EXPECT_EQ(Receive(), "");
+  EXPECT_FALSE(request(0).closed);
+}
+
+// Its calls have deadlines.
+TEST_F(WriteStallTest, AClientWaitsAsLongAsItsCallsDo) {
+  Connect(Role::kClient, {}, {{SettingId::kInitialWindowSize, 5}});
+  RecordingReceiver& upload = Open("/", false);
+  SendData(upload, "0123456789");
+  Receive();
+  for (int i = 0; i < 3; ++i) PassTimeout();
+  EXPECT_EQ(Receive(), "");
+  EXPECT_FALSE(upload.closed);
+}
+
+// One that releases the others when it hears of its end.
+TEST_F(WriteStallTest, WhoIsEndedMayReleaseOthers) {
+  Serve(3, {{SettingId::kInitialWindowSize, 5}});
+  for (int i = 0; i < 3; ++i) SendData(request(i), "0123456789");
+  Receive();
+  request(0).on_closed = [&] {
+    for (int i = 0; i < 3; ++i) request(i).Release();
+  };
+  PassTimeout();
+  EXPECT_EQ(Receive(), "RST_STREAM stream=1 CANCEL\nRST_STREAM stream=3 CANCEL\nRST_STREAM stream=5 CANCEL\n");
+  EXPECT_EQ(session()->stream_count(), 0u);
+  EXPECT_EQ(limits_.Text(), "write_stall_timeout=1");
 }
 
 TEST_F(FlowTest, AnUploadOfManyWindowsArrivesWhole) {

@@ -169,6 +169,18 @@ TEST_F(ServerTest, ASilentPeerIsAskedAndThenCutOff) {
   EXPECT_EQ(limits_.Text(), "keepalive_timeout=1");
 }
 
+TEST_F(ServerTest, AKeepaliveTimeoutOfZeroIsTheDefault) {
+  Connect({.keepalive_time = seconds(60), .keepalive_timeout = seconds(0)});
+  PassTime(seconds(61));
+  PassTime(seconds(60));
+  EXPECT_EQ(Receive(), "PING 7374696c6c207570\n");
+  PassTime(seconds(19));
+  EXPECT_EQ(Receive(), "");
+  PassTime(seconds(2));
+  EXPECT_EQ(Receive(), "GOAWAY last=0 NO_ERROR\n<end>\n");
+  EXPECT_EQ(limits_.Text(), "keepalive_timeout=1");
+}
+
 TEST_F(ServerTest, AcknowledgesEverySettings) {
   Connect();
   EXPECT_EQ(Exchange(peer_.Settings({}).Settings({{SettingId::kHeaderTableSize, 0}})),
@@ -206,6 +218,25 @@ TEST_F(ServerTest, TheSameByteByByte) {
 }
 
 // --- requests and responses ---
+
+// RFC 9110 15.2
+TEST_F(ServerTest, InterimHeadsGoBeforeTheOneThatCounts) {
+  Connect();
+  EXPECT_EQ(Exchange(peer_.Headers(1, kGet, kEndStream)), "");
+  OnLoop([&] {
+    http::Exchange& exchange = *request(0).exchange;
+    const Fields fields = {{"link", "</a>"}};
+    exchange.SendHead({100, {}}, false);
+    exchange.SendHead({103, fields}, false);
+    exchange.SendHead({200, {}}, true);
+    exchange.SendHead({103, fields}, false);  // too late
+  });
+  EXPECT_EQ(Receive(),
+            "HEADERS stream=1 END_HEADERS :status=100\n"
+            "HEADERS stream=1 END_HEADERS :status=103 link=</a>\n"
+            "HEADERS stream=1 END_STREAM END_HEADERS :status=200\n");
+  Release(request(0));
+}
 
 TEST_F(ServerTest, ServesARequestWithBodyAndTrailers) {
   Connect();
@@ -899,24 +930,6 @@ TEST_F(ServerTest, HeadersThatHandlersHoldAreBounded) {
   EXPECT_EQ(limits_.Text(), "header_budget=1");
 }
 
-TEST_F(ServerTest, RequestsAreRefusedWhileTooMuchWaitsForWindows) {
-  Connect({.send_queue_budget = 1000}, {{SettingId::kInitialWindowSize, 0}});
-  EXPECT_TRUE(Send(peer_.Headers(1, kGet, kEndStream).Headers(3, kGet, kEndStream)));
-  for (int i = 0; i < 2; ++i) {
-    SendHead(request(i));
-    SendData(request(i), std::string(600, 'x'), true);
-    Release(request(i));
-  }
-  Receive();
-  EXPECT_EQ(Exchange(peer_.Headers(5, kGet, kEndStream)), "RST_STREAM stream=5 REFUSED_STREAM\n");
-  EXPECT_TRUE(Send(peer_.WindowUpdate(1, 600)));
-  EXPECT_TRUE(Send(peer_.Headers(7, kGet, kEndStream)));
-  EXPECT_EQ(handler_.requests.size(), 3u);
-  EXPECT_TRUE(Send(peer_.RstStream(3, ErrorCode::kCancel)));
-  EXPECT_NE(session()->Describe().find(" queued=0"), std::string::npos);
-  EXPECT_EQ(limits_.Text(), "send_queue_full=1");
-}
-
 TEST_F(ServerTest, AWriteTimeoutCountsFromTheLastByteTaken) {
   Connect({.write_timeout = seconds(30)}, {}, {.capacity = 1000});
   EXPECT_TRUE(Send(peer_.Headers(1, kGet, kEndStream)));
@@ -1128,7 +1141,7 @@ TEST_F(ServerTest, DescribesItself) {
   Connect();
   EXPECT_TRUE(Send(peer_.Headers(1, kPost).Data(1, "abc")));
   EXPECT_EQ(session()->Describe(),
-            "memory server streams=1 send_window=65535 output=0 unconsumed=0 queued=0\n"
+            "memory server streams=1 send_window=65535 output=0 unconsumed=0 unfinished=0 queued=0\n"
             "  stream 1 open send_window=65535 queued=0 unconsumed=0");
   EXPECT_EQ(Receive(), "");
 }

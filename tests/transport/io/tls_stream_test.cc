@@ -26,6 +26,7 @@
 #include "tests/support/certificates/certificates.h"
 #include "tests/support/memory_stream/memory_stream.h"
 #include "tests/support/raw_tls/raw_tls.h"
+#include "transport/base/limit_counts.h"
 #include "transport/base/strings.h"
 #include "transport/base/task.h"
 #include "transport/io/event_loop.h"
@@ -255,6 +256,10 @@ class TlsStreamTest : public testing::Test {
     out.resize(result.bytes);
     return out;
   }
+  static std::string Pem(const TlsStream& stream) {
+    const std::shared_ptr<const PeerCertificate> certificate = stream.peer_certificate();
+    return certificate != nullptr ? certificate->pem : "";
+  }
   static IoResult Write(TlsStream& stream, std::string_view text) {
     const iovec piece{const_cast<char*>(text.data()), text.size()};
     return stream.TryWrite({&piece, 1});
@@ -290,7 +295,7 @@ TEST_F(TlsStreamTest, AServerAgreesWithBothVersions) {
     EXPECT_EQ(stream_->version(), version == 12 ? "TLSv1.2" : "TLSv1.3");
     EXPECT_EQ(stream_->alpn(), "h2");
     EXPECT_EQ(client.alpn(), "h2");
-    EXPECT_EQ(stream_->peer_certificate_pem(), "");
+    EXPECT_EQ(Pem(*stream_), "");
     EXPECT_EQ(stream_->peer(), "memory");
     EXPECT_EQ(&stream_->loop(), &loop_);
     ASSERT_TRUE(client.Write("question"));
@@ -309,7 +314,7 @@ TEST_F(TlsStreamTest, AClientAgreesWithBothVersions) {
     ASSERT_TRUE(HandshakeWith(server)) << server.error();
     EXPECT_EQ(stream_->version(), version == 12 ? "TLSv1.2" : "TLSv1.3");
     EXPECT_EQ(stream_->alpn(), "h2");
-    EXPECT_EQ(stream_->peer_certificate_pem(), Localhost().certificate);
+    EXPECT_EQ(Pem(*stream_), Localhost().certificate);
     EXPECT_EQ(server.server_name(), "localhost");
     EXPECT_EQ(Write(*stream_, "question").bytes, 8u);
     Carry(server);
@@ -560,7 +565,7 @@ TEST_F(TlsStreamTest, AServerKnowsItsClientByCertificate) {
   for (const bool require : {true, false}) {
     Pair(AskingServer(require), ClientWith(Alice()));
     ASSERT_TRUE(status_.has_value() && status_->ok());
-    EXPECT_EQ(stream_->peer_certificate_pem(), Alice().certificate);
+    EXPECT_EQ(Pem(*stream_), Alice().certificate);
     EXPECT_EQ(Write(*other_, "x").bytes, 1u);
     Pump();
     EXPECT_EQ(Read(*stream_), "x");
@@ -571,7 +576,7 @@ TEST_F(TlsStreamTest, AClientWithoutACertificateIsServedUnlessOneIsRequired) {
   Pair(AskingServer(false), ClientOptions());
   ASSERT_TRUE(status_.has_value());
   EXPECT_TRUE(status_->ok()) << *status_;
-  EXPECT_EQ(stream_->peer_certificate_pem(), "");
+  EXPECT_EQ(Pem(*stream_), "");
 
   Pair(AskingServer(true), ClientOptions());
   ASSERT_TRUE(status_.has_value());
@@ -579,6 +584,51 @@ TEST_F(TlsStreamTest, AClientWithoutACertificateIsServedUnlessOneIsRequired) {
   EXPECT_EQ(
       Read(*other_),
       "<tls: tlsv13 alert certificate required>");  // TLS 1.3: the client was done before it was looked at
+}
+
+TEST_F(TlsStreamTest, ThePeersCertificateSaysWhoItIs) {
+  const Certificate certificate =
+      Root().Issue("alice", "DNS:alice.example.com,URI:spiffe://example.com/alice,IP:10.0.0.1,DNS:*.example.com");
+  Pair(AskingServer(true), ClientWith(certificate));
+  ASSERT_TRUE(status_.has_value() && status_->ok());
+  const std::shared_ptr<const PeerCertificate> alice = stream_->peer_certificate();
+  ASSERT_NE(alice, nullptr);
+  EXPECT_EQ(alice->pem, certificate.certificate);
+  EXPECT_EQ(alice->subject, "CN=alice");
+  EXPECT_EQ(alice->common_name, "alice");
+  EXPECT_EQ(alice->dns_names, (std::vector<std::string>{"alice.example.com", "*.example.com"}));
+  EXPECT_EQ(alice->uris, std::vector<std::string>{"spiffe://example.com/alice"});
+  EXPECT_EQ(stream_->peer_certificate(), alice) << "made once";
+  const std::shared_ptr<const PeerCertificate> server = other_->peer_certificate();
+  ASSERT_NE(server, nullptr);
+  EXPECT_EQ(server->pem, Localhost().certificate);
+  EXPECT_EQ(server->uris, std::vector<std::string>());
+}
+
+TEST_F(TlsStreamTest, ThePeersCertificateIsKnownBetweenTheHandshakeAndTheDestructor) {
+  for (const bool asked_before : {false, true}) {
+    Serve(AskingServer(true));
+    EXPECT_EQ(stream_->peer_certificate(), nullptr);
+    const auto context = TlsContext::ForClient(ClientWith(Alice()));
+    ASSERT_TRUE(context.ok()) << context.status();
+    other_ = TlsStream::ForClient(**context, std::move(far_), "localhost");
+    Begin(*other_, &other_status_);
+    ASSERT_TRUE(status_.has_value() && status_->ok());
+    if (asked_before) {
+      EXPECT_EQ(Pem(*stream_), Alice().certificate);
+    }
+    stream_->Close();
+    EXPECT_EQ(Pem(*stream_), Alice().certificate);
+  }
+}
+
+// Neither before it was verified, nor after that has failed.
+TEST_F(TlsStreamTest, ACertificateThatNobodyVouchesForIsNotThePeers) {
+  const Certificate mallory = CertificateAuthority("stranger").Issue("alice", "DNS:alice");
+  Pair(AskingServer(false), ClientWith(mallory));
+  ASSERT_TRUE(status_.has_value());
+  EXPECT_FALSE(status_->ok());
+  EXPECT_EQ(stream_->peer_certificate(), nullptr);
 }
 
 TEST_F(TlsStreamTest, AClientThatNobodyVouchesForIsRefused) {
@@ -883,62 +933,105 @@ TEST_F(TlsStreamTest, NewKeysDoNotDisturb) {
   EXPECT_EQ(client.error(), "");
 }
 
-TEST_F(TlsStreamTest, WhoAsksForNewKeysAndDoesNotReadTheAnswersIsNotRead) {
-  Serve(ServerOptions(), true, {.capacity = 4000});
-  RawTls client({.version = 13, .alpn = {"h2"}});
-  ASSERT_TRUE(HandshakeWith(client));
-  size_t accepted = 0;
-  constexpr size_t kFar = 4 << 20;
-  while (accepted < kFar) {
-    ASSERT_TRUE(client.UpdateKeys(true));
-    std::string bytes = client.TakeOutput();
-    while (!bytes.empty() && accepted < kFar) {
-      const size_t n = PutOnWire(bytes);
-      accepted += n;
-      bytes.erase(0, n);
+// Key updates and tickets that may come at once; then there is one a second.
+constexpr int kMessageBurst = 100;
+
+TEST_F(TlsStreamTest, NewKeysWithinTheLimitAreRead) {
+  for (const bool both : {false, true}) {
+    Serve();
+    RawTls client({.version = 13, .alpn = {"h2"}});
+    ASSERT_TRUE(HandshakeWith(client));
+    for (int i = 0; i < kMessageBurst; ++i) {
+      ASSERT_TRUE(client.UpdateKeys(both));
+      Carry(client);
       EXPECT_EQ(Read(*stream_), "");
-      if (n == 0) {  // full, and stays so
-        WaitFor(Direction::kRead);
-        Pump();
-        EXPECT_FALSE(readable_.has_value());
-        unsent_ = bytes;
-        Carry(client);  // the client reads its answers
-        EXPECT_TRUE(readable_.has_value());
-        ASSERT_TRUE(client.Write("at last"));
-        std::string text;
-        for (int i = 0; i < 1000 && text.empty(); ++i) {
-          client.Read();
-          Carry(client);
-          text = Read(*stream_);
-        }
-        EXPECT_EQ(text, "at last");
-        EXPECT_EQ(client.error(), "");
-        return;
-      }
     }
+    ASSERT_TRUE(client.Write("at last"));
+    Carry(client);
+    EXPECT_EQ(Read(*stream_), "at last");
+    EXPECT_EQ(Write(*stream_, "answer").bytes, 6u);
+    Carry(client);
+    EXPECT_EQ(client.Read(), "answer");
   }
-  FAIL() << "all was read";
 }
 
-TEST_F(TlsStreamTest, NorIsMoreReadAtOnceThanCanBeAnswered) {
-  constexpr size_t kCapacity = 150000;
-  Serve(ServerOptions(), true, {.capacity = kCapacity});
+// All at once, so that OpenSSL has read far more of them than are taken.
+TEST_F(TlsStreamTest, WhoKeepsChangingKeysIsCutOff) {
+  for (const bool both : {false, true}) {
+    Serve();
+    RawTls client({.version = 13, .alpn = {"h2"}});
+    ASSERT_TRUE(HandshakeWith(client));
+    const std::string text = Text(60000);
+    while (Write(*stream_, text).kind == Kind::kBytes) {  // nobody reads it, nor the answers
+    }
+    std::string bytes;
+    for (int i = 0; i < 10 * kMessageBurst; ++i) {
+      ASSERT_TRUE(client.UpdateKeys(both));
+      bytes += client.TakeOutput();
+    }
+    const uint64_t before = base::LimitCount("tls_key_updates");
+    ASSERT_EQ(PutOnWire(bytes), bytes.size());
+    EXPECT_EQ(Read(*stream_), "<tls: too many messages of TLS's own>");
+    EXPECT_EQ(base::LimitCount("tls_key_updates"), before + 1);
+    EXPECT_EQ(Read(*stream_), "<tls: too many messages of TLS's own>");
+    EXPECT_EQ(Write(*stream_, "x").kind, Kind::kError);
+    WaitFor(Direction::kRead);
+    WaitFor(Direction::kWrite);
+    Pump();
+    EXPECT_TRUE(readable_.has_value() && writable_.has_value());
+    stream_->ShutdownWrite();
+    stream_->Close();
+    Pump();
+    TakeFromWire();
+    EXPECT_TRUE(std::exchange(wire_ended_, false)) << "it has nothing more to say";
+  }
+}
+
+TEST_F(TlsStreamTest, DataBeforeTooManyNewKeysIsRead) {
+  Serve();
   RawTls client({.version = 13, .alpn = {"h2"}});
   ASSERT_TRUE(HandshakeWith(client));
-  const std::string text = Text(60000);
-  while (Write(*stream_, text).kind == Kind::kBytes) {
-  }
-  std::string updates;
-  while (updates.size() < kCapacity) {
-    ASSERT_TRUE(client.UpdateKeys(true));
-    updates += client.TakeOutput();
-  }
-  EXPECT_EQ(PutOnWire(updates), kCapacity);
+  ASSERT_TRUE(client.Write("honest"));
+  for (int i = 0; i < 2 * kMessageBurst; ++i) ASSERT_TRUE(client.UpdateKeys(false) && client.Write("x"));
+  const std::string bytes = client.TakeOutput();
+  ASSERT_EQ(PutOnWire(bytes), bytes.size());
+  EXPECT_EQ(Read(*stream_), "honest" + std::string(kMessageBurst, 'x'));
+  EXPECT_EQ(Read(*stream_), "<tls: too many messages of TLS's own>");
+}
+
+TEST_F(TlsStreamTest, AClientTakesOnlySoManyTickets) {
+  Call();
+  RawTls server({.server = true, .version = 13, .alpn = {"h2"}, .certificate = Localhost()});
+  ASSERT_TRUE(HandshakeWith(server)) << server.error();
+  for (int i = 0; i < 2 * kMessageBurst; ++i) ASSERT_TRUE(server.SendTicket()) << server.error();
+  const uint64_t before = base::LimitCount("tls_messages");
+  Carry(server);
+  EXPECT_EQ(Read(*stream_), "<tls: too many messages of TLS's own>");
+  EXPECT_EQ(base::LimitCount("tls_messages"), before + 1);
+}
+
+// RFC 9113 9.2.1
+TEST_F(TlsStreamTest, NeitherSideRenegotiates) {
+  Serve();
+  RawTls client({.version = 12, .alpn = {"h2"}});
+  ASSERT_TRUE(HandshakeWith(client));
+  EXPECT_FALSE(client.Renegotiate());
+  EXPECT_EQ(client.error(), "") << "it waits for an answer";
+  Carry(client);
   EXPECT_EQ(Read(*stream_), "");
-  WaitFor(Direction::kRead);
-  Pump();
-  EXPECT_FALSE(readable_.has_value());  // though there is more
-  EXPECT_LT(PutOnWire(updates), kCapacity - 10000);
+  Carry(client);
+  EXPECT_FALSE(client.Handshake());
+  EXPECT_EQ(client.error(), "no renegotiation");
+
+  Call();
+  RawTls server({.server = true, .version = 12, .alpn = {"h2"}, .certificate = Localhost()});
+  ASSERT_TRUE(HandshakeWith(server));
+  EXPECT_TRUE(server.Renegotiate());  // has asked for it
+  Carry(server);
+  EXPECT_EQ(Read(*stream_), "");
+  Carry(server);
+  EXPECT_EQ(server.Read(), "");
+  EXPECT_EQ(server.error(), "no renegotiation");
 }
 
 // RFC 8446 4.6: OpenSSL writes nothing while half a message of the handshake's kind has come.
@@ -987,18 +1080,23 @@ TEST_F(TlsStreamTest, WhatAWriteReadsAheadIsNotForgotten) {
   EXPECT_EQ(Read(*stream_), "news");
 }
 
-TEST_F(TlsStreamTest, WhoSendsNothingButNewKeysIsReadInTurns) {
+// Of a client with a large certificate, which is in each ticket.
+TEST_F(TlsStreamTest, WhoSendsNothingButTicketsIsReadInTurns) {
+  constexpr int kTickets = 60;
   constexpr size_t kMuch = 300000;
-  Serve(ServerOptions(), true, {.capacity = 2 * kMuch});
-  RawTls client({.version = 13, .alpn = {"h2"}});
-  ASSERT_TRUE(HandshakeWith(client));
-  std::string bytes;
-  while (bytes.size() < kMuch) {
-    ASSERT_TRUE(client.UpdateKeys(false));
-    bytes += client.TakeOutput();
-  }
-  ASSERT_TRUE(client.Write("at last"));
-  bytes += client.TakeOutput();
+  std::string names = "DNS:alice";
+  for (int i = 0; i < 400; ++i) names += StrCat(",DNS:alice-number-", i);
+  MakePipe({.capacity = 4 * kMuch});
+  const auto context = TlsContext::ForClient(ClientWith(Root().Issue("alice", names)));
+  ASSERT_TRUE(context.ok()) << context.status();
+  stream_ = TlsStream::ForClient(**context, std::move(near_), "localhost");
+  Begin(*stream_, &status_);
+  RawTls server({.server = true, .version = 13, .alpn = {"h2"}, .certificate = Localhost(), .ask_certificate = true});
+  ASSERT_TRUE(HandshakeWith(server)) << server.error();
+  for (int i = 0; i < kTickets; ++i) ASSERT_TRUE(server.SendTicket()) << server.error();
+  ASSERT_TRUE(server.Write("at last"));
+  const std::string bytes = server.TakeOutput();
+  ASSERT_GT(bytes.size(), kMuch);
   ASSERT_EQ(PutOnWire(bytes), bytes.size());
   int reads = 0;
   for (std::string text; text.empty(); ++reads) {
@@ -1057,7 +1155,7 @@ TEST_F(TlsStreamTest, CloseAbortsWaitsAndEndsBothSides) {
   EXPECT_EQ(Write(*stream_, "x").kind, Kind::kError);
   EXPECT_EQ(stream_->alpn(), "");
   EXPECT_EQ(stream_->version(), "");
-  EXPECT_EQ(stream_->peer_certificate_pem(), "");
+  EXPECT_EQ(Pem(*stream_), "");
   WaitFor(Direction::kWrite);
   Pump();
   EXPECT_EQ(writable_, asio::error::operation_aborted);
@@ -1177,6 +1275,49 @@ TEST_F(TlsStreamTest, APeerThatTakesNothingIsNotWaitedForForever) {
   EXPECT_EQ(far_->TryWrite({&piece, 1}).kind, Kind::kError);
 }
 
+Task<void> WaitUntilDone(TlsStream::LastWrites writes, bool* done) {
+  co_await writes.Done();
+  *done = true;
+}
+
+TEST_F(TlsStreamTest, LastWritesCanBeWaitedFor) {
+  enum class End { kPeerReads, kPeerTakesNothing, kStopWaiting };
+  for (const End end : {End::kPeerReads, End::kPeerTakesNothing, End::kStopWaiting}) {
+    Serve(ServerOptions(), true, {.capacity = 4000});
+    RawTls client({.alpn = {"h2"}});
+    ASSERT_TRUE(HandshakeWith(client));
+    TlsStream::LastWrites writes = stream_->last_writes();
+    bool done_before = false;
+    asio::co_spawn(context_, WaitUntilDone(writes, &done_before), asio::detached);
+    Pump();
+    EXPECT_TRUE(done_before) << "there are none of an open stream";
+    const std::string text = Text(60000);
+    ASSERT_EQ(Write(*stream_, text).bytes, text.size());
+    stream_->ShutdownWrite();
+    stream_.reset();
+    bool done = false;
+    asio::co_spawn(context_, WaitUntilDone(writes, &done), asio::detached);
+    Pump();
+    EXPECT_FALSE(done);
+    if (end == End::kPeerTakesNothing) PassTime(std::chrono::seconds(31));
+    if (end == End::kStopWaiting) {
+      writes.StopWaiting();
+      writes.StopWaiting();
+      Pump();
+      EXPECT_TRUE(done);
+    }
+    if (end != End::kPeerTakesNothing) {
+      Carry(client);
+      EXPECT_EQ(client.Read(), text);
+    }
+    EXPECT_TRUE(done);
+    done = false;
+    asio::co_spawn(context_, WaitUntilDone(writes, &done), asio::detached);
+    Pump();
+    EXPECT_TRUE(done);
+  }
+}
+
 TEST_F(TlsStreamTest, WithoutShutdownWriteCloseDropsWhatIsLeft) {
   Serve(ServerOptions(), true, {.capacity = 4000});
   RawTls client({.alpn = {"h2"}});
@@ -1260,7 +1401,12 @@ TEST(TlsStreamLoop, WhoWaitsIsFreedWithTheLoop) {
   ::close(fds[1]);
 }
 
-TEST(TlsStreamLoop, SoAreTheLastWritesOfAStreamThatIsGone) {
+Task<void> WaitForLastWrites(TlsStream::LastWrites writes, std::shared_ptr<int> witness) {
+  co_await writes.Done();
+  ADD_FAILURE() << "they are not done" << *witness;
+}
+
+TEST(TlsStreamLoop, SoAreTheLastWritesOfAStreamThatIsGoneAndWhoWaitsForThem) {
   const auto context = TlsContext::ForServer(ServerOptions());
   ASSERT_TRUE(context.ok());
   std::array<int, 2> fds;
@@ -1287,14 +1433,19 @@ TEST(TlsStreamLoop, SoAreTheLastWritesOfAStreamThatIsGone) {
   while (stream->TryWrite({&piece, 1}).kind == Kind::kBytes) {
   }
   stream->ShutdownWrite();
+  const TlsStream::LastWrites writes = stream->last_writes();
   stream.reset();
+  const auto witness = std::make_shared<int>(0);
+  asio::co_spawn(*io_context, WaitForLastWrites(writes, witness), asio::detached);
   io_context->restart();
   io_context->poll();
+  EXPECT_EQ(witness.use_count(), 2);
   ssize_t received = 0;
   for (ssize_t n = 0; (n = ::recv(fds[1], space.data(), space.size(), MSG_DONTWAIT)) > 0;) received += n;
   EXPECT_GT(received, 0);
   EXPECT_EQ(errno, EAGAIN);  // open, and more to come
   io_context.reset();
+  EXPECT_EQ(witness.use_count(), 1);
   EXPECT_EQ(::recv(fds[1], space.data(), space.size(), MSG_DONTWAIT), 0);
   ::close(fds[1]);
 }

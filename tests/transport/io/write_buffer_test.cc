@@ -11,6 +11,7 @@
 
 #include "gtest/gtest.h"
 #include "bench/allocation_counter/allocation_counter.h"
+#include "transport/io/poison.h"
 
 namespace culvert::io {
 namespace {
@@ -208,6 +209,26 @@ TEST(WriteBuffer, AnyMixOfAppendsAndConsumesKeepsTheBytesInOrder) {
     }
   }
 }
+
+#ifndef CULVERT_POISONS  // LargeBlocks keeps nothing under AddressSanitizer
+TEST(WriteBuffer, LargeMessagesOneAfterTheOtherAllocateOnce) {
+  BlockPool pool;
+  WriteBuffer buffer(pool);
+  const auto turn = [&](size_t n) {
+    buffer.AppendShared(SharedBytes::Make(n, [](uint8_t* to) { *to = 's'; }));
+    buffer.Consume(buffer.size());
+    buffer.Grow(n)[n - 1] = 's';
+    buffer.Shrink(n / 2);
+    buffer.Consume(buffer.size());
+  };
+  for (const size_t n : {40'000, 65'536, 1 << 20}) {
+    turn(n);
+    const testing::AllocationCounter counter;
+    for (int i = 0; i < 10; ++i) turn(n);
+    EXPECT_EQ(counter.Count(), 0u) << n;
+  }
+}
+#endif
 
 TEST(WriteBuffer, SteadyStateAllocatesNothing) {
   BlockPool pool;

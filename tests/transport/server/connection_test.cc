@@ -13,12 +13,14 @@
 #include <string>
 #include <utility>
 
+#include "absl/synchronization/notification.h"
 #include "gtest/gtest.h"
 #include "tests/support/certificates/certificates.h"
 #include "tests/support/memory_stream/memory_stream.h"
 #include "tests/support/raw_tls/raw_tls.h"
 #include "transport/base/limit_counts.h"
 #include "transport/io/tls_context.h"
+#include "transport/io/write_buffer.h"
 
 namespace culvert::server {
 namespace {
@@ -39,7 +41,7 @@ class ConnectionTest : public testing::Test, public http::Handler, public http::
     client_.reset();
     if (held_ != nullptr) std::exchange(held_, nullptr)->Release();
     absl::Notification empty;
-    set_->Shutdown(milliseconds(0), empty);
+    set_->Shutdown(milliseconds(0), [&empty] { empty.Notify(); });
     Pump();
     EXPECT_TRUE(empty.HasBeenNotified());
     EXPECT_EQ(total_, 0u);
@@ -66,16 +68,13 @@ class ConnectionTest : public testing::Test, public http::Handler, public http::
   }
 
   void Start() {
-    auto [client, server] = testing_support::MakeMemoryStreamPair(loop_);
+    auto [client, server] = testing_support::MakeMemoryStreamPair(loop_, pipe_);
     client_ = std::move(client);
     ++total_;
-    over_ = false;
-    asio::co_spawn(context_, Connection::Serve(*set_, std::move(server)), [this](std::exception_ptr error) {
-      EXPECT_EQ(error, nullptr);
-      over_ = true;
-    });
+    asio::co_spawn(context_, Connection::Serve(*set_, std::move(server)), [](std::exception_ptr error) { EXPECT_EQ(error, nullptr); });
     Pump();
   }
+  bool over() const { return total_ == 0; }
 
   void Pump() {
     context_.restart();
@@ -109,8 +108,8 @@ class ConnectionTest : public testing::Test, public http::Handler, public http::
   Options options_;
   std::atomic<size_t> total_{0};
   std::optional<ConnectionSet> set_{std::in_place, loop_, *this, options_, total_};
+  testing_support::MemoryStreamOptions pipe_;
   std::unique_ptr<io::ByteStream> client_;
-  bool over_ = false;
 
   std::string seen_;
   std::string scheme_;  // of the last
@@ -128,7 +127,7 @@ TEST_F(ConnectionTest, Http1InOnePieceOrByteByByte) {
     EXPECT_EQ(std::exchange(seen_, ""), "GET /a HTTP/1\n");
     client_->Close();
     Pump();
-    EXPECT_TRUE(over_);
+    EXPECT_TRUE(over());
   }
 }
 
@@ -141,10 +140,10 @@ TEST_F(ConnectionTest, Http2InOnePieceOrByteByByte) {
     ASSERT_GE(answer.size(), 18u);
     EXPECT_EQ(answer[3], '\x04');                                // its SETTINGS come first
     EXPECT_NE(answer.find("\0\0\0\x04\x01\0\0\0\0"sv), std::string::npos);  // and it acknowledges ours
-    EXPECT_FALSE(over_);
+    EXPECT_FALSE(over());
     client_->Close();
     Pump();
-    EXPECT_TRUE(over_);
+    EXPECT_TRUE(over());
   }
 }
 
@@ -160,7 +159,7 @@ TEST_F(ConnectionTest, GarbageAndTlsAreClosedWithoutAWord) {
     Start();
     Send(garbage);
     EXPECT_EQ(Receive(), "<end>");
-    EXPECT_TRUE(over_);
+    EXPECT_TRUE(over());
   }
   EXPECT_EQ(total_, 0u);
   EXPECT_EQ(seen_, "");
@@ -171,7 +170,7 @@ TEST_F(ConnectionTest, AClientThatLeavesBeforeItHasSaidAnythingIsForgotten) {
   EXPECT_EQ(total_, 1u);
   client_->Close();
   Pump();
-  EXPECT_TRUE(over_);
+  EXPECT_TRUE(over());
   EXPECT_EQ(total_, 0u);
 }
 
@@ -181,9 +180,9 @@ TEST_F(ConnectionTest, AClientThatDoesNotSayWhatItSpeaksIsClosedAfterAWhile) {
     Start();
     Send(begun.empty() ? "P"sv : begun);
     PassTime(milliseconds(0));
-    EXPECT_FALSE(over_);
+    EXPECT_FALSE(over());
     PassTime(seconds(1));
-    EXPECT_TRUE(over_);
+    EXPECT_TRUE(over());
     EXPECT_EQ(Receive(), "<end>");
     now_ = io::Timer::Clock::now();
   }
@@ -192,12 +191,12 @@ TEST_F(ConnectionTest, AClientThatDoesNotSayWhatItSpeaksIsClosedAfterAWhile) {
 TEST_F(ConnectionTest, TheSniffTimeoutEndsWithTheSniffing) {
   Start();
   Send("G");
-  EXPECT_FALSE(over_);
+  EXPECT_FALSE(over());
   PassTime(options_.sniff_timeout - milliseconds(100));
   Send(kGet.substr(1));
   EXPECT_EQ(Receive(), "HTTP/1.1 204 No Content\r\n\r\n");
   PassTime(seconds(1));
-  EXPECT_FALSE(over_);
+  EXPECT_FALSE(over());
 }
 
 TEST_F(ConnectionTest, ShutdownClosesWhoIsIdleAndWhoHasSaidNothing) {
@@ -206,11 +205,11 @@ TEST_F(ConnectionTest, ShutdownClosesWhoIsIdleAndWhoHasSaidNothing) {
     if (!said.empty()) Send(said);
     Receive();
     absl::Notification empty;
-    set_->Shutdown(seconds(10), empty);
+    set_->Shutdown(seconds(10), [&empty] { empty.Notify(); });
     Pump();
     client_->Close();  // a lingering connection waits for its client
     Pump();
-    EXPECT_TRUE(over_) << said;
+    EXPECT_TRUE(over()) << said;
     EXPECT_TRUE(empty.HasBeenNotified());
     set_.emplace(loop_, *this, options_, total_);
   }
@@ -221,7 +220,7 @@ TEST_F(ConnectionTest, ShutdownLetsARequestEndWithinTheGrace) {
   Start();
   Send(kGet);
   absl::Notification empty;
-  set_->Shutdown(seconds(10), empty);
+  set_->Shutdown(seconds(10), [&empty] { empty.Notify(); });
   Pump();
   EXPECT_FALSE(empty.HasBeenNotified());
   held_->SendHead({.status = 204, .fields = {}}, true);
@@ -240,7 +239,7 @@ TEST_F(ConnectionTest, ShutdownClosesWhatIsLeftAfterTheGrace) {
   Start();
   Send(kGet);
   absl::Notification empty;
-  set_->Shutdown(seconds(10), empty);
+  set_->Shutdown(seconds(10), [&empty] { empty.Notify(); });
   PassTime(seconds(9));
   EXPECT_FALSE(empty.HasBeenNotified());
   PassTime(seconds(2));
@@ -265,11 +264,11 @@ TEST_F(ConnectionTest, WhoIsClosedMayTakeTheNextOneAlong) {
   client_->Close();
   Pump();
   ASSERT_TRUE(closed_.has_value());  // and waits for its handler
-  EXPECT_FALSE(over_);
+  EXPECT_FALSE(over());
   on_closed_ = [this] { std::exchange(held_, nullptr)->Release(); };
   absl::Notification empty;
   loop_.Post([&] {
-    set_->Shutdown(milliseconds(0), empty);
+    set_->Shutdown(milliseconds(0), [&empty] { empty.Notify(); });
     EXPECT_EQ(total_, 1u);
   });
   Pump();
@@ -319,7 +318,7 @@ TEST_F(TlsConnectionTest, AlpnTellsTheProtocol) {
   EXPECT_EQ(scheme_, "https");
   client_.reset();
   Pump();
-  EXPECT_TRUE(over_);
+  EXPECT_TRUE(over());
 
   StartWith({.alpn = {"h2", "http/1.1"}});
   const std::string answer = Ask(std::string(kPreface) + std::string(kEmptySettings));
@@ -328,7 +327,7 @@ TEST_F(TlsConnectionTest, AlpnTellsTheProtocol) {
   EXPECT_NE(answer.find("\0\0\0\x04\x01\0\0\0\0"sv), std::string::npos);  // and the acknowledgement of ours
   client_.reset();
   Pump();
-  EXPECT_TRUE(over_);
+  EXPECT_TRUE(over());
 }
 
 TEST_F(TlsConnectionTest, WithoutAlpnTheDecryptedBytesTell) {
@@ -340,15 +339,15 @@ TEST_F(TlsConnectionTest, WithoutAlpnTheDecryptedBytesTell) {
   EXPECT_EQ(Ask(std::string(kPreface) + std::string(kEmptySettings)).at(3), '\x04');
   StartWith({});
   EXPECT_EQ(Ask("\x16\x03\x01\x02\x00\x01"sv), "");  // no TLS within TLS
-  EXPECT_TRUE(over_);
+  EXPECT_TRUE(over());
 }
 
 TEST_F(TlsConnectionTest, WithoutAlpnSilenceIsBounded) {
   options_.sniff_timeout = milliseconds(300);
   StartWith({});
-  EXPECT_FALSE(over_);
+  EXPECT_FALSE(over());
   PassTime(seconds(1));
-  EXPECT_TRUE(over_);
+  EXPECT_TRUE(over());
 }
 
 TEST_F(TlsConnectionTest, PlaintextIsClosedWithoutAWordUnlessItIsServedToo) {
@@ -356,7 +355,7 @@ TEST_F(TlsConnectionTest, PlaintextIsClosedWithoutAWordUnlessItIsServedToo) {
     Start();
     Send(text);
     EXPECT_EQ(Receive(), "<end>");
-    EXPECT_TRUE(over_);
+    EXPECT_TRUE(over());
   }
   EXPECT_EQ(seen_, "");
   options_.plaintext_too = true;
@@ -385,9 +384,9 @@ TEST_F(TlsConnectionTest, AHandshakeThatDoesNotEndIsClosedAfterAWhile) {
   Start();
   Send("\x16\x03\x01\x02\x00\x01"sv);  // the beginning of a ClientHello
   PassTime(milliseconds(200));             // it has been sniffed
-  EXPECT_FALSE(over_);
+  EXPECT_FALSE(over());
   PassTime(seconds(1));
-  EXPECT_TRUE(over_);
+  EXPECT_TRUE(over());
   EXPECT_EQ(base::LimitCount("tls_handshake_timeout"), before + 1);
 }
 
@@ -397,22 +396,22 @@ TEST_F(TlsConnectionTest, ARefusedClientHearsWhyAndIsNotReadForLong) {
   raw_->Read();
   EXPECT_EQ(raw_->error(), "tlsv1 alert no application protocol");
   EXPECT_EQ(base::LimitCount("tls_handshake_failed"), before + 1);
-  EXPECT_FALSE(over_);  // closing now might destroy the alert on its way
+  EXPECT_FALSE(over());  // closing now might destroy the alert on its way
   Send("whatever");
-  EXPECT_FALSE(over_);
+  EXPECT_FALSE(over());
   PassTime(seconds(2));
-  EXPECT_TRUE(over_);
+  EXPECT_TRUE(over());
   StartWith({.alpn = {"spdy/3"}});
   client_->Close();
   Pump();
-  EXPECT_TRUE(over_);
+  EXPECT_TRUE(over());
 }
 
 TEST_F(TlsConnectionTest, ShutdownClosesAHandshakeThatIsUnderWay) {
   Start();
   Send("\x16\x03\x01\x02\x00\x01"sv);
   absl::Notification empty;
-  set_->Shutdown(seconds(10), empty);
+  set_->Shutdown(seconds(10), [&empty] { empty.Notify(); });
   Pump();
   EXPECT_TRUE(empty.HasBeenNotified());
   EXPECT_EQ(Receive(), "<end>");
@@ -425,6 +424,60 @@ TEST_F(TlsConnectionTest, TheEndOfAnHttp1ConnectionIsCloseNotify) {
   EXPECT_TRUE(raw_->ended());
 }
 
+// A response that is out as far as HTTP is concerned, and of which the client has read nothing.
+class TlsLastWritesTest : public TlsConnectionTest {
+ protected:
+  TlsLastWritesTest() {
+    pipe_.capacity = 4000;
+    hold_ = true;
+    StartWith({.alpn = {"http/1.1"}});
+    EXPECT_TRUE(raw_->Write("GET /a HTTP/1.1\r\nHost: b\r\nConnection: close\r\n\r\n"));
+    Send(raw_->TakeOutput());
+    EXPECT_NE(held_, nullptr);
+    held_->SendHead({.status = 200, .fields = {}}, false);
+    held_->SendData(io::SharedBytes::Copy(text_), true);
+    std::exchange(held_, nullptr)->Release();
+    Pump();
+    PassTime(options_.http1.linger_timeout + milliseconds(100));  // it closes the stream
+    EXPECT_FALSE(over());
+    EXPECT_EQ(total_, 1u) << "the socket is open";
+  }
+  void ExpectTheClientGetsItAll() {
+    std::string response;
+    for (int i = 0; i < 100 && !raw_->ended(); ++i) {
+      raw_->Receive(Receive());
+      response += raw_->Read();
+    }
+    EXPECT_TRUE(raw_->ended()) << raw_->error();
+    EXPECT_NE(response.find(text_), std::string::npos);
+  }
+
+  const std::string text_ = std::string(30000, 'x');
+};
+
+TEST_F(TlsLastWritesTest, CountUntilTheyAreOut) {
+  ExpectTheClientGetsItAll();
+  EXPECT_TRUE(over());
+  EXPECT_EQ(total_, 0u);
+}
+
+TEST_F(TlsLastWritesTest, OrUntilTheyAreGivenUp) {
+  PassTime(seconds(31));
+  EXPECT_TRUE(over());
+  EXPECT_EQ(total_, 0u);
+}
+
+TEST_F(TlsLastWritesTest, AreNotWaitedForByAShutdown) {
+  bool empty = false;
+  set_->Shutdown(seconds(10), [&empty] { empty = true; });
+  Pump();
+  EXPECT_TRUE(empty);
+  EXPECT_TRUE(over());
+  EXPECT_EQ(total_, 0u);
+  ExpectTheClientGetsItAll();  // all the same
+  set_.emplace(loop_, *this, options_, total_);
+}
+
 TEST_F(ConnectionTest, ASocketThatTheLoopCannotWatchIsDroppedAndNotCounted) {
   ++total_;
   testing::internal::CaptureStderr();
@@ -435,7 +488,7 @@ TEST_F(ConnectionTest, ASocketThatTheLoopCannotWatchIsDroppedAndNotCounted) {
 
 TEST_F(ConnectionTest, AConnectionThatComesAfterTheShutdownIsClosed) {
   absl::Notification empty;
-  set_->Shutdown(seconds(10), empty);
+  set_->Shutdown(seconds(10), [&empty] { empty.Notify(); });
   EXPECT_TRUE(empty.HasBeenNotified());
   std::array<int, 2> fds;
   ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds.data()), 0);

@@ -1,5 +1,8 @@
 #include "transport/server/server.h"
 
+#include <asio/co_spawn.hpp>
+#include <asio/detached.hpp>
+#include <asio/io_context.hpp>
 #include <memory>
 #include <map>
 #include <optional>
@@ -15,8 +18,10 @@
 #include "absl/time/time.h"
 #include "gtest/gtest.h"
 #include "tests/e2e/raw_peer.h"
+#include "tests/support/certificates/certificates.h"
 #include "transport/base/strings.h"
 #include "transport/http/service.h"
+#include "transport/io/tls_context.h"
 
 namespace culvert::server {
 namespace {
@@ -48,6 +53,12 @@ class Answering final : public http::Service {
       if (field.name == "cookie") fields.Add("X-Cookie", field.value);
     }
     if (request.head().path == "/close") fields.Add("Connection", "close");
+    if (request.head().path == "/hints") {
+      http::HeaderList hints;
+      hints.Add("Link", "</a>");
+      response.SendHead(103, hints);
+      response.SendHead(101);  // of no use to HTTP/2
+    }
     response.SendHead(200, fields);
     co_await response.Write("ok");
   }
@@ -146,6 +157,25 @@ TEST_F(ServerTest, FieldsAreSentAsHttp2HasThemAndCookieCrumbsAreJoined) {
   ASSERT_TRUE(headers.has_value());
   const std::map<std::string, std::string> fields = e2e::FirstFields(headers->payload);
   EXPECT_EQ(fields, (std::map<std::string, std::string>{{":status", "200"}, {"content-length", "2"}, {"x-cookie", "a=b; c=d"}}));
+}
+
+// RFC 9110 15.2, RFC 9113 8.1, 8.6
+TEST_F(ServerTest, InterimHeadsGoOverHttp2AndAnUpgradeDoesNot) {
+  Start();
+  RawSocket http2 = RawSocket::Connect(address_);
+  const std::string get = e2e::Field(":method", "GET") + e2e::Field(":scheme", "http") + e2e::Field(":path", "/hints") +
+                          e2e::Field(":authority", "b");
+  http2.Send(StrCat(e2e::kPreface, e2e::Frame(e2e::kSettings, 0, 0, ""), e2e::Frame(e2e::kHeaders, e2e::kEndHeaders | e2e::kEndStream, 1, get)));
+  const std::optional<e2e::ReceivedFrame> interim = e2e::ReceiveFrame(http2, e2e::kHeaders, 1);
+  ASSERT_TRUE(interim.has_value());
+  EXPECT_EQ(interim->flags, e2e::kEndHeaders);
+  EXPECT_EQ(e2e::FirstFields(interim->payload), (std::map<std::string, std::string>{{":status", "103"}, {"link", "</a>"}}));
+  const std::optional<e2e::ReceivedFrame> headers = e2e::ReceiveFrame(http2, e2e::kHeaders, 1);
+  ASSERT_TRUE(headers.has_value());
+  EXPECT_EQ(static_cast<uint8_t>(headers->payload.at(0)), 0x88);  // ":status: 200", the eighth of HPACK's static table
+  const std::optional<e2e::ReceivedFrame> data = e2e::ReceiveFrame(http2, e2e::kData, 1);
+  ASSERT_TRUE(data.has_value());
+  EXPECT_EQ(data->payload, "ok");
 }
 
 TEST_F(ServerTest, AResponseToHeadHasNoBodyOverHttp2) {
@@ -289,6 +319,111 @@ TEST_F(ServerTest, TheDestructorEndsEverything) {
   server_.reset();
   EXPECT_TRUE(silent.ReceiveEnd());
   EXPECT_TRUE(busy.ReceiveEnd());
+}
+
+TEST_F(ServerTest, AClientsTlsContextIsRefusedAtOnce) {
+  io::TlsClientOptions tls;
+  tls.roots = testing_support::CertificateAuthority().certificate();
+  Options options;
+  options.tls = *io::TlsContext::ForClient(tls);
+  threads_.emplace(1);
+  server_.emplace(std::vector<EventLoop*>{&(*threads_)[0]}, handler_, options);
+  EXPECT_EQ(server_->Listen(*io::ParseAddress("127.0.0.1:0")).status(),
+            absl::InvalidArgumentError("TLS: a server's context is made by TlsContext::ForServer, this one is a client's"));
+}
+
+// --- shut down from a loop ---
+
+// On the loop that it is awaited on, where the server is destroyed too.
+Task<void> EndOn(std::optional<Server>& server, milliseconds grace, EventLoop& loop, bool& over) {
+  co_await server->AsyncShutdown(grace);
+  EXPECT_TRUE(loop.RunsHere());
+  server.reset();
+  over = true;
+}
+
+TEST_F(ServerTest, AServerOnItsUsersOnlyLoopIsShutDownThere) {
+  asio::io_context context{1};
+  EventLoop& loop = EventLoop::Of(context);
+  server_.emplace(std::vector<EventLoop*>{&loop}, handler_, Options());
+  RawSocket busy = RawSocket::Connect(Listen("127.0.0.1:0"));
+  busy.Send("POST /a HTTP/1.1\r\nHost: b\r\nContent-Length: 5\r\n\r\n12");
+  while (!handler_.begun.HasBeenNotified()) context.run_one();
+
+  bool over = false;
+  asio::co_spawn(context, EndOn(server_, seconds(30), loop, over), asio::detached);
+  context.poll();
+  EXPECT_FALSE(over);
+  ASSERT_TRUE(server_.has_value());
+  EXPECT_EQ(server_->Listen(*io::ParseAddress("127.0.0.1:0")).status(), absl::FailedPreconditionError("the server is shut down"));
+  std::string answer;
+  std::thread client([&] {
+    busy.Send("345");
+    while (!answer.ends_with("\r\n\r\nok")) {
+      const std::string byte = busy.Receive(1);
+      if (byte.empty()) break;
+      answer += byte;
+    }
+    EXPECT_TRUE(busy.ReceiveEnd());
+    busy.Close();
+  });
+  while (!over) context.run_one();
+  client.join();
+  EXPECT_EQ(answer, "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok");
+  EXPECT_FALSE(handler_.broken.HasBeenNotified());
+}
+
+TEST_F(ServerTest, AnAsyncShutdownClosesWhatIsLeftAfterTheGrace) {
+  asio::io_context context{1};
+  EventLoop& loop = EventLoop::Of(context);
+  server_.emplace(std::vector<EventLoop*>{&loop}, handler_, Options());
+  RawSocket busy = RawSocket::Connect(Listen("127.0.0.1:0"));
+  busy.Send("POST /a HTTP/1.1\r\nHost: b\r\nContent-Length: 5\r\n\r\n12");
+  while (!handler_.begun.HasBeenNotified()) context.run_one();
+  bool over = false;
+  asio::co_spawn(context, EndOn(server_, milliseconds(20), loop, over), asio::detached);
+  while (!over) context.run_one();
+  EXPECT_TRUE(handler_.broken.HasBeenNotified());
+  EXPECT_TRUE(busy.ReceiveEnd());
+}
+
+// The caller's loop is none of the server's, and has nothing else to do.
+TEST_F(ServerTest, AnAsyncShutdownOfOtherLoopsResumesItsCallerAndWhoeverElseWaits) {
+  Start({}, 3);
+  RawSocket busy = RawSocket::Connect(address_);
+  busy.Send("POST /a HTTP/1.1\r\nHost: b\r\nContent-Length: 5\r\n\r\n12");
+  ASSERT_TRUE(Came(handler_.begun));
+  asio::io_context context{1};
+  int ended = 0;
+  const auto count = [&ended](std::exception_ptr error) {
+    EXPECT_EQ(error, nullptr);
+    ++ended;
+  };
+  asio::co_spawn(context, server_->AsyncShutdown(seconds(30)), count);
+  asio::co_spawn(context, server_->AsyncShutdown(seconds(30)), count);
+  context.poll();
+  EXPECT_EQ(ended, 0);
+  std::thread blocked([this] { server_->Shutdown(seconds(30)); });
+  busy.Close();
+  context.run();
+  EXPECT_EQ(ended, 2);
+  blocked.join();
+  asio::co_spawn(context, server_->AsyncShutdown(seconds(30)), count);  // over already
+  context.restart();
+  context.run();
+  EXPECT_EQ(ended, 3);
+}
+
+TEST(ServerDeathTest, AShutdownThatWouldWaitForItsOwnLoopAborts) {
+  const auto shut_down = [] {
+    asio::io_context context{1};
+    EventLoop& loop = EventLoop::Of(context);
+    Answering handler;
+    Server server({&loop}, handler, Options());
+    loop.Post([&server] { server.Shutdown(milliseconds(0)); });
+    context.run();
+  };
+  EXPECT_DEATH(shut_down(), "co_await AsyncShutdown");
 }
 
 TEST_F(ServerTest, AServerThatNeverListenedShutsDown) {
