@@ -15,7 +15,7 @@ namespace culvert::client {
 struct Options {
   // A server may send large messages in few frames: a client has few connections, and each may hold an unfinished one. And as many of them at
   // once as the client has asked for.
-  http2::Options http2 = {.max_frame_size = 64 * 1024, .unfinished_budget = SIZE_MAX};
+  http2::Options http2 = {.max_frame_size = http2::kLargeFrame, .unfinished_budget = SIZE_MAX};
 
   // Speaks over TLS, made by io::TlsContext::ForClient. The server's certificate must be for the target's host (unix sockets:
   // "localhost"), unless the context names another. Null: plaintext.

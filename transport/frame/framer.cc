@@ -77,7 +77,7 @@ Framer::Framer(io::BlockPool& pool, const Options& options)
       reuse_(ReuseByDefault()),
       preface_expected_(options.expect_preface) {
   CULVERT_CHECK(
-      options.max_frame_size >= kMinMaxFrameSize && options.max_frame_size <= io::BlockPool::kReadBlock / 2,
+      options.max_frame_size >= kMinMaxFrameSize && options.max_frame_size <= kLargestFrame,
       "max_frame_size out of range");
 }
 

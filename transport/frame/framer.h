@@ -67,8 +67,11 @@ class FrameRef {
 
 class Framer {
  public:
+  // The longest frame that fits into a read block with room to spare for what is read behind it.
+  static constexpr uint32_t kLargestFrame = io::BlockPool::kReadBlock / 4 * 3;
+
   struct Options {
-    // What we advertise as SETTINGS_MAX_FRAME_SIZE; at most BlockPool::kReadBlock / 2. A longer frame is a FRAME_SIZE_ERROR.
+    // What we advertise as SETTINGS_MAX_FRAME_SIZE; at most kLargestFrame. A longer frame is a FRAME_SIZE_ERROR.
     uint32_t max_frame_size = kMinMaxFrameSize;
     // What we advertise as SETTINGS_MAX_HEADER_LIST_SIZE. Past it fields are dropped and the list is marked truncated.
     uint32_t max_header_list_size = 64 * 1024;

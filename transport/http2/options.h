@@ -13,6 +13,10 @@ namespace culvert::http2 {
 
 enum class Role { kClient, kServer };
 
+// The longest DATA frame that we send, and that our clients take: a message of 64 KiB lies in one, with what stands before it. So its receiver
+// need not gather it.
+inline constexpr uint32_t kLargeFrame = 65 * 1024;
+
 struct Options {
   // --- advertised in our SETTINGS ---
 

@@ -90,7 +90,6 @@ class Session final : public std::enable_shared_from_this<Session> {
  private:
   friend class Stream;
   using Clock = io::Timer::Clock;
-  static constexpr uint32_t kLargestSentFrame = 64 * 1024;
   static constexpr std::array<uint8_t, 8> kProbePing = {'p', 'r', 'o', 'b', 'i', 'n', 'g', '.'};
   static constexpr std::array<uint8_t, 8> kKeepalivePing = {'s', 't', 'i', 'l', 'l', ' ', 'u', 'p'};
   static constexpr std::array<uint8_t, 8> kDrainPing = {'d', 'r', 'a', 'i', 'n', 'i', 'n', 'g'};

@@ -473,7 +473,7 @@ absl::Status Session::OnSettings(const frame::SettingsFrame& settings) {
         break;
       case frame::SettingId::kMaxFrameSize:
         // Streams take turns a frame each: one that is larger would make the others wait for nothing.
-        peer_max_frame_size_ = std::min(setting.value, kLargestSentFrame);
+        peer_max_frame_size_ = std::min(setting.value, kLargeFrame);
         break;
       case frame::SettingId::kEnablePush:
         if (role_ == Role::kClient && setting.value != 0) {

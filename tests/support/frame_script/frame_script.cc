@@ -92,7 +92,7 @@ std::string FrameScript::Bytes() {
 }
 
 FrameTranscript::FrameTranscript(From from)
-    : framer_(pool_, {.max_frame_size = 64 * 1024, .expect_preface = from == From::kClient}) {}
+    : framer_(pool_, {.max_frame_size = frame::Framer::kLargestFrame, .expect_preface = from == From::kClient}) {}
 
 std::string FrameTranscript::Read(std::string_view bytes) {
   std::string text;

@@ -314,10 +314,10 @@ TEST(Framer, ReadsAFrameOfTheGreatestLength) {
   reader.Feed(Raw(FrameType::kData, 0, 1, std::string(kMinMaxFrameSize, 'x')));
   EXPECT_EQ(reader.Next()->as<DataFrame>().data.size(), kMinMaxFrameSize);
 
-  Reader large({.max_frame_size = io::BlockPool::kReadBlock / 2});
+  Reader large({.max_frame_size = Framer::kLargestFrame});
   for (int i = 0; i < 10; ++i) {
-    large.Feed(Raw(FrameType::kData, 0, 1, std::string(io::BlockPool::kReadBlock / 2, 'x')));
-    EXPECT_EQ(large.Next()->as<DataFrame>().data.size(), io::BlockPool::kReadBlock / 2);
+    large.Feed(Raw(FrameType::kData, 0, 1, std::string(Framer::kLargestFrame, 'x')));
+    EXPECT_EQ(large.Next()->as<DataFrame>().data.size(), Framer::kLargestFrame);
   }
 }
 

@@ -1029,7 +1029,7 @@ TEST_F(ServerTest, AHugeMaxFrameSizeMakesNoHugeFrames) {
   SendHead(request(0));
   SendData(request(0), std::string(200000, 'x'), true);
   const std::string sent = Receive();
-  EXPECT_NE(sent.find("DATA stream=1 len=65536 "), std::string::npos) << sent;
+  EXPECT_NE(sent.find("DATA stream=1 len=66560 "), std::string::npos) << sent;
 }
 
 TEST_F(ServerTest, AReceiverThatAsksForMoreRoomThanThereEverIsDoesNotSpin) {
