@@ -52,9 +52,8 @@ struct ChannelOptions {
 class Channel final : public std::enable_shared_from_this<Channel> {
  public:
   // Targets as gRPC names them: "host:port", "dns:///host:port", "ipv4:127.0.0.1:50051", "ipv6:[::1]:50051", "unix:/path",
-  // "unix-abstract:name". InvalidArgument says what is wrong with a target, or
-  // that the TLS context is a server's.
-  // The loop outlives the channel and its calls.
+  // "unix-abstract:name". InvalidArgument says what is wrong with a target, or that the TLS context is a
+  // server's. The loop outlives the channel and its calls.
   static absl::StatusOr<std::shared_ptr<Channel>> Create(EventLoop& loop, std::string_view target, ChannelOptions options = {});
   // With a thread and a loop of its own, which end with the channel: a name that is being resolved then is waited for (client::Options).
   static absl::StatusOr<std::shared_ptr<Channel>> Create(std::string_view target, ChannelOptions options = {});

@@ -161,6 +161,9 @@ MessageInput::Result MessageInput::Next(google::protobuf::MessageLite& message, 
   absl::Status allowed = exchange->Hold(held);
   if (allowed.ok() || result != Result::kNeedMore) return result;
   error_ = std::move(allowed);
+  envelopes_.Abandon();  // now: who reads may still be busy with something else for long
+  holding_ = false;
+  static_cast<void>(exchange->Hold(0));
   return Result::kError;
 }
 

@@ -52,8 +52,8 @@ class KeptRequest {
 };
 
 // The messages that arrive on one exchange. Whoever waits for one gets it parsed in place, out of the leased frame; only what nobody
-// waits for is copied, once, into `parked_`, which the flow-control window bounds. There frames lie end to end, so that one of a single byte
-// costs a byte: it takes at most four times what waits, or kKeptParked.
+// waits for is copied, once, into `parked_`, which the flow-control window bounds. There frames lie end to end, so that one of a single
+// byte costs a byte: it takes at most four times what waits, or kKeptParked.
 //
 //   OnData:  input.Lend(bytes, end);  wake the reader, who calls Next as often as it likes;  input.EndLoan();
 class MessageInput {
@@ -72,8 +72,8 @@ class MessageInput {
   // Parses the next message into `message`. Adds to *consumed the bytes to be paid back to the exchange, in every case.
   // kEnd: the stream ended between messages. kError: see error().
   Result Next(google::protobuf::MessageLite& message, size_t* consumed);
-  // The same, and settles with the exchange that the bytes came from: pays back what was consumed, and says how much is held of a message that
-  // is not whole yet, which may be refused: kError, ResourceExhausted. Null once the exchange is released.
+  // The same, and settles with the exchange that the bytes came from: pays back what was consumed, and says how much is held of a message
+  // that is not whole yet, which may be refused: kError, ResourceExhausted. Null once the exchange is released.
   Result Next(google::protobuf::MessageLite& message, http::Exchange* exchange);
   const absl::Status& error() const { return error_; }
 

@@ -57,6 +57,9 @@ class EnvelopeReader {
   // INTERNAL for a flag byte other than 0 and 1.
   absl::StatusOr<size_t> Next(std::span<const uint8_t> bytes, std::optional<Message>* out);
 
+  // Gives back what is held of a message that will not be read to its end. Nothing is read afterwards.
+  void Abandon() { DropGathered(); }
+
   // No part of a message is pending: where a stream may end.
   bool at_boundary() const { return prefix_have_ == 0; }
 
@@ -64,9 +67,10 @@ class EnvelopeReader {
   size_t bytes_copied() const { return bytes_copied_; }
 
   // Memory held for messages torn over pieces: grows with the bytes that came, not with the length announced.
-  // Up to kKeptBytes stay for the next one; larger ones go back to io::LargeBlocks, which serves the next message of any stream.
+  // Up to kKeptBytes stay for the next one, little enough that a connection's worth of streams may each have them; larger ones go back to the
+  // heap or io::LargeBlocks, which serve the next message of any stream.
   size_t held_bytes() const { return capacity_; }
-  static constexpr size_t kKeptBytes = 128 * 1024;
+  static constexpr size_t kKeptBytes = 4 * 1024;
 
  private:
   absl::Status ReadPrefix(const uint8_t* prefix);

@@ -125,6 +125,31 @@ TEST_F(CodecTest, WhatWasGatheredOfALargeMessageIsGivenBackAsSoonAsItIsRead) {
   EXPECT_EQ(input.held_bytes(), 0u);
 }
 
+struct Nobody final : http::Receiver {
+  void OnHead(const http::ResponseHead&, bool) override {}
+  void OnData(std::span<const uint8_t>, bool) override {}
+  void OnTrailers(std::span<const http::HeaderField>) override {}
+  void OnWritable() override {}
+  void OnClosed(const absl::Status&, bool) override {}
+};
+
+TEST_F(CodecTest, WhatMayNotBeHeldIsLetGo) {
+  asio::io_context context{1};
+  FakeExchange exchange(EventLoop::Of(context));
+  Nobody nobody;
+  exchange.SetReceiver(&nobody);
+  exchange.may_hold = 300;
+  MessageInput input(1 << 20);
+  const std::string frame = Enveloped(std::string(500, 'x'));
+  input.Lend(AsBytes(frame).first(400), false);
+  EXPECT_EQ(input.Next(message_, &exchange), Result::kError);
+  input.EndLoan();
+  EXPECT_EQ(input.error(), absl::ResourceExhaustedError("too much is held"));
+  EXPECT_EQ(input.held_bytes(), 0u);
+  EXPECT_EQ(exchange.held, 0u);
+  EXPECT_EQ(exchange.consumed, 400u);
+}
+
 TEST_F(CodecTest, ByteByByte) {
   std::string out;
   const std::string stream = Enveloped("hello") + Enveloped("world");

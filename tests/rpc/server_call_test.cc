@@ -340,6 +340,7 @@ TEST_F(ServerCallTest, WhatComesAfterARefusalIsDropped) {
   const std::string frame = Enveloped(std::string(500, 'x'));
   Data(frame.substr(0, 400));
   EXPECT_EQ(exchange_.TakeLog(), TrailersOnly(8, "too much is held"));
+  EXPECT_EQ(exchange_.held, 0u);
   const int told_before = exchange_.told_of_held;
   Data(frame.substr(400) + frame.substr(0, 400));
   EXPECT_EQ(exchange_.told_of_held, told_before);

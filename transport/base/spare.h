@@ -1,8 +1,8 @@
 #ifndef CULVERT_TRANSPORT_BASE_SPARE_H_
 #define CULVERT_TRANSPORT_BASE_SPARE_H_
 
-// What a connection needs only while it has something to do, and keeps its memory for the next time: idle connections leave it to the others of
-// their thread.
+// What a connection needs only while it has something to do, and keeps its memory for the next time: idle connections leave it to the
+// others of their thread.
 //
 //   std::unique_ptr<Workplace> work = base::Spare<Workplace>::Take();
 //   ...

@@ -3,7 +3,10 @@
 #include <netinet/in.h>
 
 #include <asio/basic_waitable_timer.hpp>
+#include <asio/cancellation_state.hpp>
+#include <asio/cancellation_type.hpp>
 #include <asio/ip/tcp.hpp>
+#include <asio/this_coro.hpp>
 #include <cstddef>
 #include <cstring>
 #include <memory>
@@ -172,6 +175,8 @@ Task<absl::StatusOr<std::unique_ptr<io::ByteStream>>> ConnectAny(EventLoop& loop
     }
     if (stream.ok() && options.tls != nullptr) stream = co_await StartTls(*options.tls, *std::move(stream), HostOf(target), until);
     if (stream.ok()) co_return stream;
+    const asio::cancellation_state cancellation = co_await asio::this_coro::cancellation_state;
+    if (cancellation.cancelled() != asio::cancellation_type::none) co_return stream;
     if (accepted || !any_accepted) failure = stream.status();
     any_accepted = any_accepted || accepted;
   }

@@ -16,8 +16,8 @@ namespace culvert::client {
 
 // Resolves the target when it is a name, then tries its addresses in turn until one has answered, the proxy's CONNECT and the TLS handshake
 // included; each has its share of the time that is left. On the loop. With options.tls, what it returns is the TLS stream, its handshake
-// done. Unavailable says how the last address failed, or rather, if some accepted the connection, the last of those. Both arguments outlive the task;
-// cancelling it gives up.
+// done. Unavailable says how the last address failed, or rather, if some accepted the connection, the last of those. All arguments outlive the task;
+// cancelling it gives up, with the failure of the address that was being tried.
 //
 // A lookup that was given up runs to its end on the loop's resolver thread (getaddrinfo cannot be interrupted), and its answer is dropped. Until then
 // other lookups of the loop wait behind it, io_context::run does not return by itself, and the end of the io_context waits for it.

@@ -21,7 +21,8 @@ struct Options {
   // "localhost"), unless the context names another. Null: plaintext.
   std::shared_ptr<const io::TlsContext> tls;
 
-  // For one attempt: resolving, connecting, the proxy, TLS, and the server's SETTINGS. The addresses of a name share what resolving has left of it.
+  // For one attempt: resolving, connecting, the proxy and TLS. The addresses of a name share what resolving has left of it. The server's SETTINGS
+  // may then take as long again, or http2.handshake_timeout when that is shorter.
   // The system's resolver cannot be interrupted: the attempt ends in time, but the end of the loop waits for a lookup that has begun, as long as
   // resolv.conf lets it take.
   std::chrono::milliseconds connect_timeout{20000};

@@ -16,8 +16,9 @@
 //   }
 //
 // Frames are reused by default: every frame struct, the merged header list and the read buffer serve again, with no allocation per
-// frame, and between two batches serve the other framers of the thread. The lease of a frame, and of every span reachable from it, ends when ReadFrame is *called* again (or Space, Feed, Park),
-// not when it returns. Debug builds abort on a stale FrameRef; under AddressSanitizer a stale span is reported.
+// frame, and from Park on the other framers of the thread. The lease of a frame, and of every span reachable from it, ends when ReadFrame
+// is *called* again (or Space, Feed, Park), not when it returns. Debug builds abort on a stale FrameRef; under AddressSanitizer a stale
+// span into the read buffer is reported.
 
 #include <cstddef>
 #include <cstdint>
@@ -113,13 +114,14 @@ class Framer {
   // answers that error again. A frame that broke a rule is not lent.
   absl::StatusOr<FrameRef> ReadFrame();
 
-  // The streams that the next frames name, as far as their headers have come, and how many those are. Promises nothing about the frames: they
-  // are not checked yet. The lease goes on.
+  // The streams that the next frames name, as far as their headers have come, and how many those are. Promises nothing about the frames:
+  // they are not checked yet. The lease goes on.
   size_t PeekStreams(std::span<StreamId> out) const;
 
   // Bytes fed and not yet parsed (part of a frame, or frames not yet read); none after a connection error.
   std::span<const uint8_t> unread() const { return buffer_.unread(); }
-  // The stream and header of the frame that the last error was about, for logs and replies. Until Park.
+  // The stream and header of the frame that the last error was about, for logs and replies. Until Park, and of no use when the preface was
+  // wrong.
   const FrameHeader& last_header() const;
 
   // The acknowledgement of our SETTINGS came: the decoder's table may shrink to header_table_size (RFC 7541 4.2).

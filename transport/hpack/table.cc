@@ -1,6 +1,7 @@
 #include "transport/hpack/table.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <cstring>
 #include <utility>
 
@@ -54,7 +55,8 @@ void DynamicTable::MakeRoom(size_t n) {
   char* to = bytes_.get();
   std::unique_ptr<char[]> larger;
   if (2 * (used + n) > capacity_) {
-    capacity_ = static_cast<uint32_t>(std::max(kFirstBlock, 2 * (used + n)));
+    // used + n is less than the limit, and so fits even where twice of it does not.
+    capacity_ = static_cast<uint32_t>(std::clamp<size_t>(2 * (used + n), kFirstBlock, UINT32_MAX));
     larger = std::make_unique_for_overwrite<char[]>(capacity_);
     to = larger.get();
   }

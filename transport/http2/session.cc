@@ -242,7 +242,7 @@ std::chrono::milliseconds Session::stall_period() const {
   constexpr int kMostRuns = 200;
   const std::chrono::milliseconds released = options_.stall_timeout;
   const std::chrono::milliseconds held = options_.write_stall_timeout.count() > 0 ? options_.write_stall_timeout : released;
-  return std::max({std::min(released, held) / 2, std::max(released, held) / kMostRuns, std::chrono::milliseconds(1)});
+  return std::max(std::min(released, held) / 2, std::max(released, held) / kMostRuns + std::chrono::milliseconds(1));
 }
 
 void Session::WatchStalls() {
@@ -253,11 +253,15 @@ void Session::WatchStalls() {
   if (!stall_timer_->running()) stall_timer_->Start(Clock::now() + stall_period());
 }
 
+// Whether the stream has something to send, or a handler that waits to: it may yet come to stand still.
+bool Session::IsWaiting(const Stream& stream) const {
+  if (stream.released_) return stream.state_ != StreamState::kClosed;
+  return options_.write_stall_timeout.count() > 0 && CanSend(stream.state_) && (stream.queue_ != nullptr || stream.wants_writable_);
+}
+
 // Whether only the peer decides when the stream goes on. Of a handler's it is the windows alone that count: one of them is used up.
 bool Session::IsStalled(const Stream& stream) const {
-  if (stream.released_) return stream.state_ != StreamState::kClosed;
-  return options_.write_stall_timeout.count() > 0 && CanSend(stream.state_) && (stream.queue_ != nullptr || stream.wants_writable_) &&
-         std::min(send_window_.available(), stream.send_window_.available()) <= 0;
+  return IsWaiting(stream) && (stream.released_ || std::min(send_window_.available(), stream.send_window_.available()) <= 0);
 }
 
 // Released streams hold whole responses, and others a handler that waits in Write, as long as the peer's windows let nothing out. What several runs
@@ -272,9 +276,9 @@ void Session::ResetStalled() {
   for (size_t left = stream_count_; left > 0 && !all_.empty(); --left) {
     Stream& stream = *all_.PopFront();
     all_.PushBack(&stream);
-    if (stream.stalled_ == 0 || stream.state_ == StreamState::kClosed) continue;
+    if (!IsWaiting(stream)) continue;
     const std::chrono::milliseconds patience = stream.released_ ? options_.stall_timeout / 2 : options_.write_stall_timeout;
-    if ((stream.stalled_ - 1) * period < patience) {
+    if (stream.stalled_ == 0 || (stream.stalled_ - 1) * period < patience) {
       more = true;
       continue;
     }
@@ -285,7 +289,7 @@ void Session::ResetStalled() {
   }
   if (closed_) return;
   if (more) {
-    stall_timer_->Start(due + period);
+    stall_timer_->Start(std::max(due + period, Clock::now()));  // see Watch
   } else if (!stall_timer_->running()) {
     stall_timer_.reset();
   }
@@ -321,7 +325,8 @@ void Session::Watch() {
   }
   const bool asked = pinged_ || (draining_ && goaway_last_ == frame::kMaxStreamId);  // by a PING
   const auto next = asked ? AnswerTime(options_) : watch_period();
-  if (next.count() > 0) watch_timer_.Start(due + next);
+  // Not in the past: after a process stood still, what the peer sent meanwhile is read before the next look.
+  if (next.count() > 0) watch_timer_.Start(std::max(due + next, Clock::now()));
 }
 
 bool Session::IsIdleForLong() {
@@ -337,7 +342,7 @@ void Session::BecomeUnusable(const absl::Status& why) {
   callback(why);
 }
 
-Stream* Session::Find(frame::StreamId id) {
+Stream* Session::Find(frame::StreamId id) const {
   const auto it = streams_.find(id);
   return it == streams_.end() ? nullptr : it->second;
 }

@@ -117,6 +117,7 @@ class Session final : public std::enable_shared_from_this<Session> {
   void OnTimeout();
   std::chrono::milliseconds stall_period() const;
   void WatchStalls();
+  bool IsWaiting(const Stream& stream) const;
   bool IsStalled(const Stream& stream) const;
   void ResetStalled();
   void OnSlowHeaderBlock();
@@ -132,7 +133,7 @@ class Session final : public std::enable_shared_from_this<Session> {
   void EndDrain();
   static Task<void> Linger(std::shared_ptr<Session> self);
   void EndIfReleased();
-  Stream* Find(frame::StreamId id);
+  Stream* Find(frame::StreamId id) const;
 
   // --- session_recv.cc: the peer did it; plain functions all ---
   void PrefetchStreams() const;
@@ -209,7 +210,7 @@ class Session final : public std::enable_shared_from_this<Session> {
   absl::AnyInvocable<void()> over_;
   std::unique_ptr<Client> client_;
   std::unique_ptr<io::Timer> timer_;               // handshake, then write stall
-  std::unique_ptr<io::Timer> stall_timer_;         // every stall_period(), while streams wait for the peer's windows
+  std::unique_ptr<io::Timer> stall_timer_;         // every stall_period(), while streams wait to send
   std::unique_ptr<io::Timer> header_block_timer_;  // while a header block is open
   io::Timer watch_timer_;          // every watch_period(), for the two below, and after a PING
   bool heard_ = false;             // a byte, since the watch timer last ran

@@ -42,18 +42,14 @@ void Session::PrefetchStreams() const {
   const auto prefetch = [](const void* object, size_t lines) {
     for (size_t i = 0; i < lines; ++i) __builtin_prefetch(static_cast<const char*>(object) + i * kLine);
   };
-  const auto find = [this](frame::StreamId id) {
-    const auto it = streams_.find(id);
-    return it == streams_.end() ? nullptr : it->second;
-  };
   std::array<frame::StreamId, 3> next;
   const size_t count = framer_.PeekStreams(next);
   if (count > 2) streams_.prefetch(next[2]);
   if (count > 1) {
-    if (const Stream* stream = find(next[1]); stream != nullptr) prefetch(stream, (sizeof(Stream) + kLine - 1) / kLine);
+    if (const Stream* stream = Find(next[1]); stream != nullptr) prefetch(stream, (sizeof(Stream) + kLine - 1) / kLine);
   }
   if (count > 0) {
-    if (const Stream* stream = find(next[0]); stream != nullptr) prefetch(stream->receiver_, kReceiverLines);
+    if (const Stream* stream = Find(next[0]); stream != nullptr) prefetch(stream->receiver_, kReceiverLines);
   }
 }
 
@@ -333,14 +329,17 @@ void Session::ScheduleHeld() {
 
 // One after the other, each of which may be the last for a while. From the loop alone.
 void Session::StartHeld() {
-  base::IntrusiveList<HeldRequest, &HeldRequest::in_queue>& requests = held_requests_->requests;
-  held_requests_->posted = false;
-  for (int left = kStartsPerTurn; !closed_ && !requests.empty() && !over_send_queue_budget(); --left) {
-    if (left == 0) return ScheduleHeld();
-    held_requests_->least_queued = SIZE_MAX;
-    requests.PopFront()->Start(*handler_);
+  HeldRequests& held = *held_requests_;
+  for (int left = kStartsPerTurn; left > 0 && !closed_ && !held.requests.empty() && !over_send_queue_budget(); --left) {
+    held.least_queued = SIZE_MAX;
+    held.requests.PopFront()->Start(*handler_);
   }
-  if (requests.empty()) held_requests_.reset();
+  held.posted = false;  // not before: a handler may shorten the queue at once, and this sees it
+  if (held.requests.empty()) {
+    held_requests_.reset();
+  } else {
+    ScheduleHeld();
+  }
 }
 
 // New ones have waited for held_timeout. Our doing: it is not counted as what the peer makes us reset.

@@ -384,18 +384,16 @@ void Stream::Release() {
   session_.unfinished_ -= unfinished_;
   unfinished_ = 0;
   session_.CreditConnection(0);
-  if (opening_ != nullptr || state_ == StreamState::kClosed) {
-    session_.Forget(*this);
-    return;
-  }
   if (session_.role_ == Role::kServer && queue_ != nullptr && (queue_->end || queue_->trailers != nullptr)) {
     // The response still goes out; EndOnSend forgets the stream.
     stalled_ = 0;  // counts from here on
     session_.WatchStalls();
     return;
   }
-  const bool ended = state_ == StreamState::kHalfClosedLocal;
-  session_.SendRstStream(id_, ended && session_.role_ == Role::kServer ? ErrorCode::kNoError : ErrorCode::kCancel);
+  if (opening_ == nullptr && state_ != StreamState::kClosed) {
+    const bool ended = state_ == StreamState::kHalfClosedLocal;
+    session_.SendRstStream(id_, ended && session_.role_ == Role::kServer ? ErrorCode::kNoError : ErrorCode::kCancel);
+  }
   session_.CloseOnWire(*this);
   session_.Forget(*this);
 }

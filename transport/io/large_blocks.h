@@ -62,6 +62,8 @@ struct LargeBlockAllocator {
   template <class U>
   LargeBlockAllocator(const LargeBlockAllocator<U>&) {}  // NOLINT(google-explicit-constructor)
 
+  static_assert(alignof(T) <= __STDCPP_DEFAULT_NEW_ALIGNMENT__);
+
   T* allocate(size_t n) { return reinterpret_cast<T*>(LargeBlocks::Take(n * sizeof(T))); }
   void deallocate(T* block, size_t n) { LargeBlocks::Give(reinterpret_cast<uint8_t*>(block), n * sizeof(T)); }
 

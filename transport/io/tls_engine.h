@@ -69,7 +69,8 @@ class TlsEngine final {
   // A message of TLS's own came in part, and OpenSSL will not write before it has the rest.
   bool write_wants_input() const { return write_wants_input_; }
 
-  // Nothing after it but what is said to go on.
+  // Ends OpenSSL's part. Output that is left may still be written: of all the above only has_output, Flush, DropOutput, FailOutput and
+  // write_error mean anything then.
   void Close();
 
   // Empty after Close.

@@ -106,7 +106,8 @@ IoResult TlsStream::Core::TryRead(std::span<uint8_t> into) {
   const bool writer_wants_input = engine_.write_wants_input();
   const IoResult result = engine_.Read(into);
   Flush();  // an answer, or an alert
-  if (writer_wants_input && waits(Direction::kWrite)) PostWake(Direction::kWrite);
+  // Too many messages of TLS's own break writing too, and drop the output that a writer may be waiting for.
+  if ((writer_wants_input || engine_.write_error()) && waits(Direction::kWrite)) PostWake(Direction::kWrite);
   return result;
 }
 

@@ -47,6 +47,7 @@ Task<void> Connection::Serve(ConnectionSet& set, std::unique_ptr<io::ByteStream>
           http2::Session::Create(http2::Role::kServer, std::move(connection.stream_), set.http2_options_, &set.handler_);
       connection.http2_ = session.get();
       session->Serve(first.span(), [owned = std::move(self)]() mutable {
+        owned->http2_ = nullptr;  // it is gone
         const EventLoop::Executor executor = owned->set_.loop_.executor();
         base::Spawn(executor, End(std::move(owned)), [](std::exception_ptr) {});
       });
@@ -66,10 +67,9 @@ Task<void> Connection::Serve(ConnectionSet& set, std::unique_ptr<io::ByteStream>
 }
 
 Task<void> Connection::End(std::unique_ptr<Connection> self) {
-  self->http2_ = nullptr;
   self->http1_.reset();
   self->stream_.reset();
-  if (!self->set_.shutting_down_) co_await self->last_writes_.Done();
+  if (!self->set_.closing_) co_await self->last_writes_.Done();
 }
 
 Task<Protocol> Connection::Sniff(First& first) {
@@ -158,9 +158,9 @@ void Connection::Drain() {
     http2_->Drain();
   } else if (http1_ != nullptr) {
     http1_->Drain();
-  } else {
+  } else if (stream_ != nullptr) {
     Close();
-  }
+  }  // or else last writes are under way
 }
 
 void Connection::Close() {
@@ -212,6 +212,7 @@ void ConnectionSet::Shutdown(std::chrono::milliseconds grace, absl::AnyInvocable
 }
 
 void ConnectionSet::CloseAll() {
+  closing_ = true;
   ForEach([](Connection& connection) { connection.Close(); });
 }
 

@@ -53,7 +53,7 @@ class Connection final {
 
   Connection(ConnectionSet& set, std::unique_ptr<io::ByteStream> stream);
 
-  // A socket counts until it is closed, and TLS may still have something to write. A server that shuts down does not wait for that.
+  // A socket counts until it is closed, and TLS may still have something to write. A shutdown waits for that no longer than its grace.
   static Task<void> End(std::unique_ptr<Connection> self);
   // What `stream_` speaks, by its first bytes. kUnknown also when it ends before it is known.
   Task<Protocol> Sniff(First& first);
@@ -67,7 +67,7 @@ class Connection final {
 
   ConnectionSet& set_;
   std::unique_ptr<io::ByteStream> stream_;   // until the protocol is known
-  http2::Session* http2_ = nullptr;          // which owns the connection
+  http2::Session* http2_ = nullptr;          // which owns the connection, until it is over
   std::shared_ptr<http1::Connection> http1_;
   io::TlsStream::LastWrites last_writes_;
   base::ListHook<Connection> hook_;
@@ -121,6 +121,7 @@ class ConnectionSet {
   bool visiting_ = false;  // in ForEach, which looks for the end itself
   std::unique_ptr<io::Timer> grace_timer_;
   bool shutting_down_ = false;
+  bool closing_ = false;  // and the grace is over
   absl::AnyInvocable<void()> empty_;  // from Shutdown until it is called
 };
 

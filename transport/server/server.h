@@ -3,8 +3,8 @@
 
 // Listens, accepts, and hands each connection to one of the event loops, in turn; there it stays.
 //
-// Ownership: Server -> one Acceptor per address, on the first loop; one ConnectionSet per loop, which owns nothing: connections own
-// themselves and are in it while they live.
+// Ownership: Server -> one Acceptor per address, on the first loop; one ConnectionSet per loop, which owns nothing: connections are owned by what
+// they wait for (server/connection.h) and are in it while they live.
 
 #include <atomic>
 #include <chrono>

@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include <array>
+#include <asio/bind_cancellation_slot.hpp>
+#include <asio/cancellation_signal.hpp>
 #include <asio/co_spawn.hpp>
 #include <asio/experimental/awaitable_operators.hpp>
 #include <asio/io_context.hpp>
@@ -374,6 +376,25 @@ TEST_F(ConnectorTest, AProxyThatOnlyEverPromisesIsGivenUp) {
   for (int i = 0; i < 17; ++i) promises += "HTTP/1.1 102 Processing\r\n\r\n";
   proxy.Send(StrCat(promises, "HTTP/1.1 200 OK\r\n\r\n"));
   EXPECT_EQ(End().status(), absl::UnavailableError("proxy: too many interim answers"));
+}
+
+// Nobody asks the second address, and nothing throws.
+TEST_F(ConnectorTest, CancellingGivesUpAltogether) {
+  RawListener silent, second;
+  target_ = *ParseTarget("target:1");
+  options_ = Through(StrCat("ipv4:", silent.address(), ",", second.address()));
+  asio::cancellation_signal cancel;
+  asio::co_spawn(context_, Connect(loop_, target_, options_),
+                 asio::bind_cancellation_slot(cancel.slot(), [this](std::exception_ptr error, Connected result) {
+                   EXPECT_EQ(error, nullptr);
+                   result_ = std::move(result);
+                 }));
+  Pump();
+  RawSocket proxy = silent.Accept();
+  ReceiveHead(proxy);
+  cancel.emit(asio::cancellation_type::terminal);
+  EXPECT_EQ(End().status(), absl::UnavailableError("proxy: cancelled"));
+  EXPECT_TRUE(proxy.ReceiveEnd());
 }
 
 Task<size_t> RaceAgainstATimer(EventLoop& loop, const Target& target, const Options& options) {

@@ -772,6 +772,27 @@ TEST(Framer, ParkedWithNothingUnreadHoldsNothing) {
   reader.Next();
 }
 
+// What framers of a thread hand on to each other.
+TEST(Framer, AnOpenHeaderBlockAndALentFrameAreNobodyElses) {
+  Reader first, second;
+  first.Feed(Raw(FrameType::kHeaders, 0, 1, kBlock.substr(0, 1)));
+  EXPECT_TRUE(first.NeedsMore());
+  first.framer().Park();
+  second.Feed(Raw(FrameType::kHeaders, flags::kEndHeaders, 3, kBlock));
+  second.Next();
+  second.framer().Park();
+  first.Feed(Raw(FrameType::kContinuation, flags::kEndHeaders, 1, kBlock.substr(1)));
+  const FrameRef lent = first.Next();
+  second.Feed(Raw(FrameType::kHeaders, flags::kEndHeaders, 5, kBlock.substr(0, 1)));
+  second.Next();
+  second.framer().Park();
+  EXPECT_EQ(lent->header.stream_id, 1u);
+  const http::HeaderList& fields = *lent->as<HeadersFrame>().fields;
+  ASSERT_EQ(fields.size(), 2u);
+  EXPECT_EQ(fields[0], (HeaderField{":method", "GET"}));
+  EXPECT_EQ(fields[1], (HeaderField{"name", "value"}));
+}
+
 TEST(Framer, AnEmptyFrameRefSaysSo) {
   EXPECT_FALSE(FrameRef());
   Reader reader;

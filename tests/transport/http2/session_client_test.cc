@@ -246,12 +246,14 @@ TEST_F(ClientTest, AWaitingCallSendsWhatWasQueuedWithIt) {
 TEST_F(ClientTest, AWaitingCallIsCancelledWithoutATrace) {
   Connect({}, {{SettingId::kMaxConcurrentStreams, 0}});
   RecordingReceiver& reset = Open("/reset");
-  RecordingReceiver& released = Open("/released");
+  RecordingReceiver& released = Open("/released", false);
   RecordingReceiver& stays = Open("/stays");
   Reset(reset, StatusCode::kCancelled);
   SendData(reset, "dropped");
   Release(reset);
+  SendData(released, "dropped");
   Release(released);
+  EXPECT_NE(session()->Describe().find(" queued=0\n"), std::string::npos) << session()->Describe();
   EXPECT_EQ(Exchange(peer_.Settings({{SettingId::kMaxConcurrentStreams, 10}})),
             "SETTINGS ACK\n" + Request(1, "/stays"));
   EXPECT_EQ(reset.log + released.log + stays.log, "");

@@ -522,6 +522,28 @@ TEST_F(WriteStallTest, WhoTakesAByteNowAndThenIsLeftAlone) {
   EXPECT_EQ(limits_.Text(), "");
 }
 
+// At first only the socket is in the way, and what it then takes uses the window up.
+TEST_F(WriteStallTest, WhoStandsStillLaterIsEndedToo) {
+  Serve(1, {{SettingId::kInitialWindowSize, 10000}}, {.output_budget = 1000, .write_timeout = std::chrono::hours(1)}, {.capacity = 1000});
+  for (int i = 0; i < 3; ++i) SendData(request(0), std::string(5000, 'x'));
+  PassTime(std::chrono::minutes(5));
+  Receive();
+  EXPECT_EQ(heard_->data(1).size(), 10000u);
+  PassTimeout();
+  EXPECT_EQ(Receive(), "RST_STREAM stream=1 CANCEL\n");
+  EXPECT_EQ(limits_.Text(), "write_stall_timeout=1");
+}
+
+// However far from each other the two are.
+TEST_F(WriteStallTest, ShortTimeoutsCountAsWell) {
+  Serve(1, {{SettingId::kInitialWindowSize, 5}},
+        {.stall_timeout = std::chrono::milliseconds(2), .write_stall_timeout = std::chrono::milliseconds(399)});
+  SendData(request(0), "0123456789");
+  Receive();
+  PassTime(std::chrono::seconds(2));
+  EXPECT_EQ(Receive(), "RST_STREAM stream=1 CANCEL\n");
+}
+
 // It is not the window that refuses this one, and it may never try again.
 TEST_F(WriteStallTest, WhoAskedForMoreThanAFrameIsLeftAlone) {
   Serve(1);

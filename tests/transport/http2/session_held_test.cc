@@ -398,6 +398,22 @@ TEST_F(HeldTest, HandlersMayLetGoAtAnyPoint) {
   EXPECT_EQ(session()->stream_count(), 0u);
 }
 
+// What its handler has queued is gone again before the next is looked for.
+TEST_F(HeldTest, TheLastOneMayGiveUpItsResponse) {
+  Connect();
+  EXPECT_TRUE(Send(peer_.Headers(3, kGet, kEndStream)));
+  handler_.on_request = [](RecordingReceiver& request) {
+    request.exchange->SendHead({200, {}}, false);
+    request.exchange->SendData(io::SharedBytes::Copy("half of it"), false);
+    request.Release();
+  };
+  EXPECT_NE(LetGo().find("RST_STREAM stream=3 CANCEL\n"), std::string::npos);
+  EXPECT_EQ(handled(), 2u);
+  EXPECT_EQ(queued(), 0u);
+  EXPECT_TRUE(Send(peer_.Headers(5, kGet, kEndStream)));
+  EXPECT_EQ(handled(), 3u);
+}
+
 TEST_F(HeldTest, ADrainWaitsForThem) {
   Connect();
   EXPECT_TRUE(Send(peer_.Headers(3, kGet, kEndStream)));

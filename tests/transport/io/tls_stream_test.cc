@@ -970,8 +970,12 @@ TEST_F(TlsStreamTest, WhoKeepsChangingKeysIsCutOff) {
       bytes += client.TakeOutput();
     }
     const uint64_t before = base::LimitCount("tls_key_updates");
+    WaitFor(Direction::kWrite);
     ASSERT_EQ(PutOnWire(bytes), bytes.size());
+    EXPECT_FALSE(writable_.has_value());
     EXPECT_EQ(Read(*stream_), "<tls: too many messages of TLS's own>");
+    Pump();
+    EXPECT_TRUE(writable_.has_value()) << "what was in the writer's way is dropped";
     EXPECT_EQ(base::LimitCount("tls_key_updates"), before + 1);
     EXPECT_EQ(Read(*stream_), "<tls: too many messages of TLS's own>");
     EXPECT_EQ(Write(*stream_, "x").kind, Kind::kError);

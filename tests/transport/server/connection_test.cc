@@ -430,10 +430,19 @@ class TlsLastWritesTest : public TlsConnectionTest {
   TlsLastWritesTest() {
     pipe_.capacity = 4000;
     hold_ = true;
+    Begin();
+  }
+  void Begin() {
+    Ask();
+    Answer();
+  }
+  void Ask() {
     StartWith({.alpn = {"http/1.1"}});
     EXPECT_TRUE(raw_->Write("GET /a HTTP/1.1\r\nHost: b\r\nConnection: close\r\n\r\n"));
     Send(raw_->TakeOutput());
     EXPECT_NE(held_, nullptr);
+  }
+  void Answer() {
     held_->SendHead({.status = 200, .fields = {}}, false);
     held_->SendData(io::SharedBytes::Copy(text_), true);
     std::exchange(held_, nullptr)->Release();
@@ -467,14 +476,42 @@ TEST_F(TlsLastWritesTest, OrUntilTheyAreGivenUp) {
   EXPECT_EQ(total_, 0u);
 }
 
-TEST_F(TlsLastWritesTest, AreNotWaitedForByAShutdown) {
+TEST_F(TlsLastWritesTest, HaveTheGraceOfAShutdown) {
   bool empty = false;
   set_->Shutdown(seconds(10), [&empty] { empty = true; });
   Pump();
+  EXPECT_FALSE(empty);
+  ExpectTheClientGetsItAll();
   EXPECT_TRUE(empty);
-  EXPECT_TRUE(over());
   EXPECT_EQ(total_, 0u);
-  ExpectTheClientGetsItAll();  // all the same
+  set_.emplace(loop_, *this, options_, total_);
+}
+
+TEST_F(TlsLastWritesTest, AreNotWaitedForAfterTheGrace) {
+  for (const seconds grace : {seconds(0), seconds(2)}) {
+    if (grace > seconds(0)) Begin();
+    bool empty = false;
+    set_->Shutdown(grace, [&empty] { empty = true; });
+    Pump();
+    EXPECT_EQ(empty, grace == seconds(0));
+    PassTime(grace + milliseconds(100));
+    EXPECT_TRUE(empty);
+    EXPECT_EQ(total_, 0u);
+    ExpectTheClientGetsItAll();  // all the same
+    set_.emplace(loop_, *this, options_, total_);
+  }
+}
+
+// Of one that ends during the shutdown.
+TEST_F(TlsLastWritesTest, OfAConnectionThatDrainsHaveTheGraceToo) {
+  ExpectTheClientGetsItAll();
+  Ask();
+  bool empty = false;
+  set_->Shutdown(seconds(10), [&empty] { empty = true; });
+  Answer();
+  EXPECT_FALSE(empty);
+  ExpectTheClientGetsItAll();
+  EXPECT_TRUE(empty);
   set_.emplace(loop_, *this, options_, total_);
 }
 
