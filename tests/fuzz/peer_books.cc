@@ -150,7 +150,13 @@ void PeerBooks::OnPeerFrame(const FrameCutter::Frame& frame) {
       if (frame.payload.size() != 4) return;
       int64_t& window = id == 0 ? send_window_ : stream.send_window;
       window += frame.Number(0) & frame::kMaxWindow;
-      peer_overflowed_ |= window > kMaxWindow;
+      // A client's stream of which the HEADERS were not read yet has the window that it was opened with on top.
+      int64_t unread = 0;
+      if (id != 0 && !stream.opened) {
+        unread = std::max<int64_t>(initial_window_, latest_.initial_window);
+        for (const Settings& settings : unacked_) unread = std::max<int64_t>(unread, settings.initial_window);
+      }
+      peer_overflowed_ |= window + unread > kMaxWindow;
       return;
     }
     case FrameType::kContinuation:

@@ -608,7 +608,8 @@ void Program::Headers() {
 }
 
 void Program::Data() {
-  const StreamId id = AnyStream();
+  const StreamId any = AnyStream();
+  const StreamId id = any & frame::kMaxStreamId;  // RFC 9113 4.1: the reserved bit says nothing
   const uint8_t how = input_.Byte();
   size_t size = Pick({size_t{5}, size_t{0}, size_t{1}, size_t{300}, size_t{3000}, size_t{16384}, size_t{40}, size_t{1000}}, how);
   bool end = (how & 8) != 0;
@@ -630,7 +631,7 @@ void Program::Data() {
   FillPattern(id, stream.peer_data, {reinterpret_cast<uint8_t*>(payload.data() + payload.size() - size), size});
   stream.peer_data += size;
   payload.append(padding, '\0');
-  Frame(FrameType::kData, (end ? frame::flags::kEndStream : 0) | (padded != 0 ? frame::flags::kPadded : 0), id, payload);
+  Frame(FrameType::kData, (end ? frame::flags::kEndStream : 0) | (padded != 0 ? frame::flags::kPadded : 0), any, payload);
 }
 
 void Program::Reset() {
