@@ -44,7 +44,7 @@ void Router::OnRequest(http::Exchange& exchange, const http::RequestHead& head, 
   }
   const Method* method = methods_.Find(head.path);
   if (method == nullptr) return Refuse(exchange, absl::UnimplementedError(StrCat("unknown method ", head.path)));
-  method->NewCall(exchange, limits_).Start(head, method->path(), end);
+  method->NewCall(exchange, limits_).Start(head, end);
 }
 
 }  // namespace culvert::rpc

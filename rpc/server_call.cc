@@ -11,7 +11,13 @@
 
 namespace culvert {
 
+const Metadata& ServerContext::metadata() const {
+  static const Metadata& none = *new Metadata();
+  return metadata_ != nullptr ? *metadata_ : none;
+}
 void ServerContext::SendInitialMetadata() { call_.SendInitialMetadata(); }
+ServerContext::Clock::time_point ServerContext::deadline() const { return call_.deadline(); }
+std::string_view ServerContext::method() const { return call_.method().path(); }
 std::string ServerContext::peer() const { return call_.exchange().peer(); }
 std::shared_ptr<const io::PeerCertificate> ServerContext::peer_certificate() const { return call_.exchange().peer_certificate(); }
 EventLoop& ServerContext::loop() const { return call_.exchange().loop(); }
@@ -26,9 +32,10 @@ constexpr http::HeaderField kStatusOk[] = {{"grpc-status", "0"}};
 
 }  // namespace
 
-ServerCall::ServerCall(http::Exchange& exchange, const CallLimits& limits)
+ServerCall::ServerCall(http::Exchange& exchange, const CallLimits& limits, const Method& method)
     : exchange_(exchange),
       limits_(limits),
+      method_(method),
       context_(*this),
       input_(limits.max_receive_bytes) {}
 
@@ -36,9 +43,8 @@ ServerCall::~ServerCall() {
   if (destroyed_ != nullptr) *destroyed_ = true;
 }
 
-void ServerCall::Start(const http::RequestHead& head, std::string_view method, bool end) {
+void ServerCall::Start(const http::RequestHead& head, bool end) {
   exchange_.SetReceiver(this);
-  context_.method_ = method;
   one_request_ = request() != nullptr;
   request_ended_ = end;
   if (end) input_.End();
@@ -48,7 +54,9 @@ void ServerCall::Start(const http::RequestHead& head, std::string_view method, b
     if (field.name == "grpc-timeout") timeout = field.value;
     if (field.name == "grpc-encoding") encoding = field.value;
   }
-  if (const absl::Status read = context_.metadata_.AssignFromFields(head.fields); !read.ok()) return Fail(read);
+  Metadata received;
+  if (const absl::Status read = received.AssignFromFields(head.fields); !read.ok()) return Fail(read);
+  if (!received.empty()) context_.metadata_.reset(new ServerContext::Received(std::move(received)));
   if (encoding && *encoding != "identity") {
     return Fail(absl::UnimplementedError("grpc-encoding of the request is not supported; this server takes identity only"));
   }
@@ -58,10 +66,9 @@ void ServerCall::Start(const http::RequestHead& head, std::string_view method, b
     const std::chrono::nanoseconds left = absl::ToChronoNanoseconds(*parsed);
     const auto now = ServerContext::Clock::now();
     if (left < ServerContext::Clock::time_point::max() - now) {
-      context_.deadline_ = now + left;
       deadline_timer_.reset(
           new DeadlineTimer(exchange_.loop().timers(), [](void* self) { static_cast<ServerCall*>(self)->OnDeadline(); }, this));
-      deadline_timer_->Start(context_.deadline_);
+      deadline_timer_->Start(now + left);
     }
   }
   if (!one_request_) {

@@ -10,6 +10,7 @@
 #include <exception>
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <type_traits>
 #include <utility>
@@ -35,16 +36,35 @@ struct CallLimits {
   size_t max_send_bytes = SIZE_MAX;
 };
 
+class ServerCall;
+
+// One method: makes the call object that serves a request to it. Outlives its calls.
+class Method {
+ public:
+  explicit Method(std::string path) : path_(std::move(path)) {}
+  virtual ~Method() = default;
+  virtual ServerCall& NewCall(http::Exchange& exchange, const CallLimits& limits) const = 0;
+  // "/package.Service/Method".
+  std::string_view path() const { return path_; }
+
+ private:
+  const std::string path_;
+};
+
 class ServerCall : public http::Receiver, public base::Recycled {
  public:
   ServerCall(const ServerCall&) = delete;
   ServerCall& operator=(const ServerCall&) = delete;
 
-  // Takes the request in: metadata, deadline, and whatever the kind of method does first. `method` outlives the call.
-  void Start(const http::RequestHead& head, std::string_view method, bool end);
+  // Takes the request in: metadata, deadline, and whatever the kind of method does first.
+  void Start(const http::RequestHead& head, bool end);
 
   ServerContext& context() { return context_; }
   http::Exchange& exchange() { return exchange_; }
+  const Method& method() const { return method_; }
+  ServerContext::Clock::time_point deadline() const {
+    return deadline_timer_ != nullptr ? deadline_timer_->when() : ServerContext::Clock::time_point::max();
+  }
 
   // --- for the handler's reader and writer ---
 
@@ -55,7 +75,7 @@ class ServerCall : public http::Receiver, public base::Recycled {
   void SendInitialMetadata();
 
  protected:
-  ServerCall(http::Exchange& exchange, const CallLimits& limits);
+  ServerCall(http::Exchange& exchange, const CallLimits& limits, const Method& method);
   virtual ~ServerCall();
 
   // Runs the handler. Of a method with one request message, when that has been read into request().
@@ -133,6 +153,7 @@ class ServerCall : public http::Receiver, public base::Recycled {
 
   http::Exchange& exchange_;
   const CallLimits& limits_;
+  const Method& method_;
   ServerContext context_;
   MessageInput input_;
   base::Waiter readable_;
@@ -143,9 +164,9 @@ class ServerCall : public http::Receiver, public base::Recycled {
   bool request_ended_ = false;
   bool running_ = false;       // a handler's coroutine will call Finish
   bool head_sent_ = false;
-  std::unique_ptr<DeadlineTimer> deadline_timer_;  // of a call that has one: a stream that waits is small
-  bool* destroyed_ = nullptr;  // to be told of the destruction; see Survives
   bool over_ = false;          // the status is sent, or the exchange is closed
+  std::unique_ptr<DeadlineTimer> deadline_timer_;  // of a call that has one
+  bool* destroyed_ = nullptr;  // to be told of the destruction; see Survives
 };
 
 }  // namespace culvert::rpc

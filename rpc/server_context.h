@@ -9,8 +9,10 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "rpc/metadata.h"
+#include "transport/base/recycled.h"
 #include "transport/io/peer_certificate.h"
 
 namespace culvert {
@@ -28,7 +30,7 @@ class ServerContext {
   ServerContext& operator=(const ServerContext&) = delete;
 
   // The client's custom metadata.
-  const Metadata& metadata() const { return metadata_; }
+  const Metadata& metadata() const;
 
   // Sent before the first message, or with the status when there is none; changes after that are lost.
   Metadata& initial_metadata() { return Made(initial_metadata_); }
@@ -38,14 +40,14 @@ class ServerContext {
   Metadata& trailing_metadata() { return Made(trailing_metadata_); }
 
   // When the client gives up (its grpc-timeout, counted from the request's arrival); Clock::time_point::max() when it never does.
-  Clock::time_point deadline() const { return deadline_; }
+  Clock::time_point deadline() const;
 
   // The client cancelled, its connection is gone, or the deadline has passed. A coroutine handler is then cancelled: its suspended asio operation
   // ends with operation_aborted, Read and Write answer false, and what it returns is dropped.
   bool cancelled() const { return cancelled_; }
 
   // "/package.Service/Method".
-  std::string_view method() const { return method_; }
+  std::string_view method() const;
   // "ipv4:127.0.0.1:50051".
   std::string peer() const;
   // Who the client is: the certificate that it has shown in mutual TLS, verified. Null: it has shown none, or it is not TLS. Made when the
@@ -63,12 +65,14 @@ class ServerContext {
     return *metadata;
   }
 
+  struct Received : Metadata, base::Recycled {
+    explicit Received(Metadata metadata) : Metadata(std::move(metadata)) {}
+  };
+
   rpc::ServerCall& call_;
-  std::string_view method_;
-  Metadata metadata_;
-  std::unique_ptr<Metadata> initial_metadata_;  // seldom there: a stream that waits is small
+  std::unique_ptr<Received> metadata_;  // if there is any; so with the next two: a stream that waits is small
+  std::unique_ptr<Metadata> initial_metadata_;
   std::unique_ptr<Metadata> trailing_metadata_;
-  Clock::time_point deadline_ = Clock::time_point::max();
   bool cancelled_ = false;
 };
 

@@ -78,24 +78,15 @@ class Service {
 
 namespace rpc {
 
-// One method: makes the call object that serves a request to it.
-class Method {
- public:
-  explicit Method(std::string path) : path_(std::move(path)) {}
-  virtual ~Method() = default;
-  virtual ServerCall& NewCall(http::Exchange& exchange, const CallLimits& limits) const = 0;
-  std::string_view path() const { return path_; }
-
- private:
-  const std::string path_;
-};
+template <class Call, class S>
+class MethodOf;
 
 template <class S, class Request, class Response>
 class UnaryCall final : public ServerCall {
  public:
   using Handler = Unary<Response> (S::*)(ServerContext&, const Request&);
-  UnaryCall(http::Exchange& exchange, const CallLimits& limits, S& service, Handler handler)
-      : ServerCall(exchange, limits), service_(service), handler_(handler) {}
+  UnaryCall(http::Exchange& exchange, const CallLimits& limits, const Method& method)
+      : ServerCall(exchange, limits, method) {}
 
  private:
   google::protobuf::MessageLite* request() override { return &request_; }
@@ -107,14 +98,12 @@ class UnaryCall final : public ServerCall {
   }
   Unary<Response> Invoke() {
     try {
-      return (service_.*handler_)(context(), request_);
+      return MethodOf<UnaryCall, S>::Invoke(*this, std::as_const(request_));
     } catch (...) {
       return DescribeException(std::current_exception());
     }
   }
 
-  S& service_;
-  const Handler handler_;
   Request request_;
 };
 
@@ -122,19 +111,15 @@ template <class S, class Request, class Response>
 class ServerStreamingCall final : public ServerCall {
  public:
   using Handler = Task<absl::Status> (S::*)(ServerContext&, const Request&, Writer<Response>&);
-  ServerStreamingCall(http::Exchange& exchange, const CallLimits& limits, S& service, Handler handler)
-      : ServerCall(exchange, limits), service_(service), handler_(handler), writer_(*this) {}
+  ServerStreamingCall(http::Exchange& exchange, const CallLimits& limits, const Method& method)
+      : ServerCall(exchange, limits, method), writer_(*this) {}
 
  private:
   google::protobuf::MessageLite* request() override { return &request_; }
   void Run() override {
-    Spawn<absl::Status>([this] { return Invoke(); });
+    Spawn<absl::Status>([this] { return MethodOf<ServerStreamingCall, S>::Invoke(*this, std::as_const(request_), writer_); });
   }
-  // Not within the lambda: g++ 12 miscompiles a call through a member pointer there, under UndefinedBehaviorSanitizer.
-  Task<absl::Status> Invoke() { return (service_.*handler_)(context(), request_, writer_); }
 
-  S& service_;
-  const Handler handler_;
   Request request_;
   Writer<Response> writer_;
 };
@@ -143,18 +128,15 @@ template <class S, class Request, class Response>
 class ClientStreamingCall final : public ServerCall {
  public:
   using Handler = Task<absl::StatusOr<Response>> (S::*)(ServerContext&, Reader<Request>&);
-  ClientStreamingCall(http::Exchange& exchange, const CallLimits& limits, S& service, Handler handler)
-      : ServerCall(exchange, limits), service_(service), handler_(handler), reader_(*this) {}
+  ClientStreamingCall(http::Exchange& exchange, const CallLimits& limits, const Method& method)
+      : ServerCall(exchange, limits, method), reader_(*this) {}
 
  private:
   google::protobuf::MessageLite* request() override { return nullptr; }
   void Run() override {
-    Spawn<absl::StatusOr<Response>>([this] { return Invoke(); });
+    Spawn<absl::StatusOr<Response>>([this] { return MethodOf<ClientStreamingCall, S>::Invoke(*this, reader_); });
   }
-  Task<absl::StatusOr<Response>> Invoke() { return (service_.*handler_)(context(), reader_); }
 
-  S& service_;
-  const Handler handler_;
   Reader<Request> reader_;
 };
 
@@ -162,18 +144,15 @@ template <class S, class Request, class Response>
 class BidiStreamingCall final : public ServerCall {
  public:
   using Handler = Task<absl::Status> (S::*)(ServerContext&, Stream<Request, Response>&);
-  BidiStreamingCall(http::Exchange& exchange, const CallLimits& limits, S& service, Handler handler)
-      : ServerCall(exchange, limits), service_(service), handler_(handler), stream_(*this) {}
+  BidiStreamingCall(http::Exchange& exchange, const CallLimits& limits, const Method& method)
+      : ServerCall(exchange, limits, method), stream_(*this) {}
 
  private:
   google::protobuf::MessageLite* request() override { return nullptr; }
   void Run() override {
-    Spawn<absl::Status>([this] { return Invoke(); });
+    Spawn<absl::Status>([this] { return MethodOf<BidiStreamingCall, S>::Invoke(*this, stream_); });
   }
-  Task<absl::Status> Invoke() { return (service_.*handler_)(context(), stream_); }
 
-  S& service_;
-  const Handler handler_;
   Stream<Request, Response> stream_;
 };
 
@@ -181,8 +160,14 @@ template <class Call, class S>
 class MethodOf final : public Method {
  public:
   MethodOf(std::string path, S& service, typename Call::Handler handler) : Method(std::move(path)), service_(service), handler_(handler) {}
-  ServerCall& NewCall(http::Exchange& exchange, const CallLimits& limits) const override {
-    return *new Call(exchange, limits, service_, handler_);
+  ServerCall& NewCall(http::Exchange& exchange, const CallLimits& limits) const override { return *new Call(exchange, limits, *this); }
+
+  // Runs the handler of a Call of this method. Not for lambdas to do: g++ 12 miscompiles a call through a member pointer there, under
+  // UndefinedBehaviorSanitizer.
+  template <class... Args>
+  static auto Invoke(Call& call, Args&... args) {
+    const auto& method = static_cast<const MethodOf&>(call.method());
+    return (method.service_.*method.handler_)(call.context(), args...);
   }
 
  private:

@@ -102,7 +102,7 @@ class Tap final : public http::Receiver, public http::Handler {
   void OnRequest(http::Exchange& exchange, const http::RequestHead& head, bool end) override {
     ServerCall& call = method_.NewCall(exchange, limits_);
     to_ = &call;
-    call.Start(head, method_.path(), end);
+    call.Start(head, end);
     exchange.SetReceiver(this);
   }
   void OnHead(const http::ResponseHead&, bool) override {}

@@ -1,5 +1,6 @@
 #include "rpc/server_call.h"
 
+#include <asio/experimental/awaitable_operators.hpp>
 #include <asio/io_context.hpp>
 #include <asio/steady_timer.hpp>
 #include <chrono>
@@ -132,7 +133,7 @@ class ServerCallTest : public testing::Test {
   void Start(std::string_view path, const std::vector<http::HeaderField>& fields = {}, bool end = false) {
     OnLoop([&] {
       const Method& method = *methods_.Find(path);
-      method.NewCall(exchange_, limits_).Start({"POST", "http", "a", path, {}, fields}, method.path(), end);
+      method.NewCall(exchange_, limits_).Start({"POST", "http", "a", path, {}, fields}, end);
     });
   }
   void Data(std::string_view bytes, bool end = false) {
@@ -518,6 +519,41 @@ TEST_F(ServerCallTest, AReaderHearsOfTheCancellation) {
   Data(Enveloped("a"));
   PeerCloses();
   EXPECT_EQ(told, "cancelled after a");
+  EXPECT_EQ(exchange_.TakeLog(), "release\n");
+}
+
+// In a coroutine of its own, which the call's cancellation reaches by way of the handler's.
+Task<void> ReadAll(Reader<Text>& in) {
+  Text text;
+  bool more = true;
+  while (more) {
+    more = co_await in.Read(text);
+    told += more ? text.value() : "end ";
+  }
+}
+Task<absl::Status> ReadBesideATimer(ServerContext& call, culvert::Stream<Text, Text>& chat) {
+  using namespace asio::experimental::awaitable_operators;
+  asio::steady_timer timer(call.loop().executor(), seconds(3600));
+  co_await (ReadAll(chat) || timer.async_wait(asio::use_awaitable));
+  told += call.cancelled() ? "cancelled" : "not cancelled";
+  co_return absl::OkStatus();
+}
+
+TEST_F(ServerCallTest, AReaderBesideAnotherCoroutine) {
+  service_.chat = ReadBesideATimer;
+  Start("/Chat");
+  Data(Enveloped("a"));
+  Data(Enveloped("b"), true);
+  EXPECT_EQ(told, "abend not cancelled");
+  EXPECT_EQ(exchange_.TakeLog(), "head 200 {content-type=application/grpc}{grpc-status=0} end\nrelease\n");
+}
+
+TEST_F(ServerCallTest, ACancelledReaderBesideAnotherCoroutine) {
+  service_.chat = ReadBesideATimer;
+  Start("/Chat");
+  Data(Enveloped("a"));
+  PeerCloses();
+  EXPECT_EQ(told, "aend cancelled");
   EXPECT_EQ(exchange_.TakeLog(), "release\n");
 }
 

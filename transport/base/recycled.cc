@@ -20,8 +20,10 @@ constexpr bool kKeeps = true;
 constexpr bool kKeeps = true;
 #endif
 
-constexpr size_t kStep = 16;     // sizes are rounded up to this
+constexpr size_t kStep = 16;     // from one size to the next
+constexpr size_t kFirst = 24;    // the sizes are those that malloc has too: what is between them would be lost
 constexpr size_t kClasses = 64;  // up to 1 KiB
+constexpr size_t SizeOf(size_t c) { return kFirst + c * kStep; }
 constexpr size_t kKept = 64;     // blocks of each
 
 struct Block {
@@ -47,7 +49,7 @@ struct Cleaner {
   }
 };
 
-size_t ClassOf(size_t size) { return (size + kStep - 1) / kStep - 1; }
+size_t ClassOf(size_t size) { return size <= kFirst ? 0 : (size - kFirst + kStep - 1) / kStep; }
 
 }  // namespace
 
@@ -55,7 +57,7 @@ void* Recycled::operator new(size_t size) {
   const size_t c = ClassOf(size);
   if (!kKeeps || c >= kClasses) return ::operator new(size);
   FreeList& list = free_lists[c];
-  if (list.first == nullptr) return ::operator new((c + 1) * kStep);
+  if (list.first == nullptr) return ::operator new(SizeOf(c));
   --list.count;
   return std::exchange(list.first, list.first->next);
 }

@@ -1,5 +1,7 @@
 #include "transport/base/recycled.h"
 
+#include <malloc.h>
+
 #include <array>
 #include <memory>
 #include <thread>
@@ -56,6 +58,18 @@ TEST(Recycled, LargeOnesAndManyGoToTheHeap) {
   const testing::AllocationCounter counter;
   for (int i = 0; i < 1000; ++i) many.push_back(std::make_unique<Object<200>>());
   EXPECT_GE(counter.Count(), 900u);
+}
+
+// What malloc gives is of such sizes.
+TEST(Recycled, BlocksAreNotRoundedBeyondWhatMallocHas) {
+  const auto usable = [](const auto& object, size_t size) { return kKeeps ? malloc_usable_size(object.get()) : size; };
+  const auto small = std::make_unique<Object<8>>();
+  EXPECT_EQ(usable(small, 24), 24u);
+  const auto fits = std::make_unique<Object<144>>();
+  ASSERT_EQ(sizeof(*fits), 152u);
+  EXPECT_EQ(usable(fits, 152), 152u);
+  const auto larger = std::make_unique<Object<145>>();
+  EXPECT_EQ(usable(larger, 168), 168u);
 }
 
 TEST(Recycled, AnotherThreadMayFreeIt) {
