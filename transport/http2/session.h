@@ -8,7 +8,7 @@
 //
 // When there are bytes, Read runs ReadFrame -> OnFrame until they run out. All of them are plain functions, so that no frame is held across a
 // wait, and a connection that waits has no coroutine. Everything that is sent while a batch is read leaves in one gathered write after it; what
-// is sent at other times leaves at the end of the loop's turn. Sources: session.cc (life), session_recv.cc (the peer did it),
+// is sent at other times leaves at the end of the loop's turn. Sources: session.cc (life), session_held.cc (requests that wait), session_recv.cc (the peer did it),
 // session_send.cc (we do it).
 //
 // Owned by its wait for bytes and, while streams are not yet released, by itself. On its loop's thread alone; no locks. Most connections of a server
@@ -135,6 +135,13 @@ class Session final : public std::enable_shared_from_this<Session> {
   void EndIfReleased();
   Stream* Find(frame::StreamId id) const;
 
+  // --- session_held.cc: requests that wait ---
+  HeldRequests& Holding();
+  void HoldEnd(Stream& stream);
+  void ScheduleHeld();
+  void StartHeld();
+  void RefuseHeld();
+
   // --- session_recv.cc: the peer did it; plain functions all ---
   void PrefetchStreams() const;
   absl::Status ConsumeFrames();
@@ -143,11 +150,6 @@ class Session final : public std::enable_shared_from_this<Session> {
   absl::Status OnHeaders(const frame::FrameHeader& header, const frame::HeadersFrame& headers);
   absl::Status OnRequest(const frame::FrameHeader& header, const frame::HeadersFrame& headers);
   bool over_send_queue_budget() const { return queued_ > options_.send_queue_budget && role_ == Role::kServer; }
-  HeldRequests& Holding();
-  void HoldEnd(Stream& stream);
-  void ScheduleHeld();
-  void StartHeld();
-  void RefuseHeld();
   absl::Status OnResponse(Stream& stream, const frame::HeadersFrame& headers);
   absl::Status OnTrailers(Stream& stream, const frame::HeadersFrame& headers);
   absl::Status OnRstStream(const frame::FrameHeader& header, const frame::RstStreamFrame& reset);
