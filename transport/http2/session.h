@@ -8,8 +8,8 @@
 //
 // When there are bytes, Read runs ReadFrame -> OnFrame until they run out. All of them are plain functions, so that no frame is held across a
 // wait, and a connection that waits has no coroutine. Everything that is sent while a batch is read leaves in one gathered write after it; what
-// is sent at other times leaves at the end of the loop's turn. Sources: session.cc (life), session_held.cc (requests that wait), session_recv.cc (the peer did it),
-// session_send.cc (we do it).
+// is sent at other times leaves at the end of the loop's turn. Sources: session.cc (life), session_recv.cc (the peer did it),
+// session_send.cc (we do it), session_held.cc (requests that wait).
 //
 // Owned by its wait for bytes and, while streams are not yet released, by itself. On its loop's thread alone; no locks. Most connections of a server
 // are idle at any time: what few of them need is made when they do.
