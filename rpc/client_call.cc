@@ -1,5 +1,7 @@
 #include "rpc/client_call.h"
 
+#include <asio/cancellation_state.hpp>
+#include <asio/this_coro.hpp>
 #include <asio/use_awaitable.hpp>
 
 #include "absl/container/inlined_vector.h"
@@ -21,6 +23,17 @@ void ClientContext::Cancel() {
 }
 
 namespace rpc {
+
+namespace {
+
+absl::Status CancelledByClient() { return absl::CancelledError("the call was cancelled by the client"); }
+
+// What a user's coroutine throws leaves by way of the loop's run(), as in MakeCompletion.
+void WakeTask(EventLoop& loop, base::Waiter& waiter) {
+  RunUsersCode(loop, [&] { waiter.Wake(); });
+}
+
+}  // namespace
 
 ClientCall::ClientCall(std::shared_ptr<Channel> channel, std::string_view path, ClientContext& context)
     : loop_(channel->loop()),
@@ -73,7 +86,7 @@ void ClientCall::StartUnary(base::Ref<ClientCall> call, const google::protobuf::
 }
 
 void ClientCall::Cancel() {
-  loop().Post([self = base::Ref<ClientCall>(this)] { self->Fail(absl::CancelledError("the call was cancelled by the client")); });
+  loop().Post([self = base::Ref<ClientCall>(this)] { self->Fail(CancelledByClient()); });
 }
 
 void ClientCall::Begin() {
@@ -270,9 +283,17 @@ void ClientStreamCall::WritesDone() {
   OnLoop([self = base::Ref<ClientStreamCall>(this)] {
     if (std::exchange(self->writes_done_, true)) return;
     self->EndRequests();
-    if (!self->writing_) return;
-    // A Write that waits for room has sent its message, and none follows that the room would be for.
-    self->loop().Post([self, done = std::exchange(self->writing_, nullptr)]() mutable { done(!self->over()); });
+    self->EndWrite();
+  });
+}
+
+// A Write that waits for room has sent its message: it completes when none follows that the room would be for, or the call is over. From the
+// loop, since either may come from within the user's own operation.
+void ClientStreamCall::EndWrite() {
+  if (!writing_ && !room_.waiting()) return;
+  loop().Post([self = base::Ref<ClientStreamCall>(this), done = std::exchange(writing_, nullptr)]() mutable {
+    if (done) return done(!self->over());
+    WakeTask(self->loop(), self->room_);
   });
 }
 
@@ -283,40 +304,49 @@ void ClientStreamCall::Abandon() {
 }
 
 Task<bool> ClientStreamCall::ReadTask(base::Ref<ClientStreamCall> self, google::protobuf::MessageLite& message) {
-  if (!self->loop().RunsHere()) co_return co_await self->InitiateRead(message, asio::use_awaitable);
-  const MessageInput::Result result = self->ReadMessage(message);
-  switch (result) {
-    case MessageInput::Result::kMessage:
-      co_return true;
-    case MessageInput::Result::kEnd:
+  while (self->loop().RunsHere()) {
+    const MessageInput::Result result = self->ReadMessage(message);
+    switch (result) {
+      case MessageInput::Result::kMessage:
+        co_return true;
+      case MessageInput::Result::kEnd:
+        co_return false;
+      case MessageInput::Result::kError:
+        self->Fail(self->input().error());
+        co_return false;
+      case MessageInput::Result::kNeedMore:
+        break;
+    }
+    if (self->over()) co_return false;
+    const asio::cancellation_state cancellation = co_await asio::this_coro::cancellation_state;
+    if (!!cancellation.cancelled()) {
+      self->Fail(CancelledByClient());
       co_return false;
-    case MessageInput::Result::kError:
-      self->Fail(self->input().error());
-      co_return false;
-    case MessageInput::Result::kNeedMore:
-      break;
+    }
+    co_await self->input_came_.Wait();
   }
-  if (self->over()) co_return false;
-  co_return co_await self->WaitForMessage(message, asio::use_awaitable);
+  co_return co_await self->InitiateRead(message, asio::use_awaitable);
 }
 
 Task<bool> ClientStreamCall::WriteTask(base::Ref<ClientStreamCall> self, const google::protobuf::MessageLite& message) {
   if (!self->loop().RunsHere()) co_return co_await self->InitiateWrite(message, asio::use_awaitable);
   if (self->over() || self->writes_done_) co_return false;
   self->Send(message, false);
-  if (self->over()) co_return false;
-  if (self->writable()) co_return true;
-  co_return co_await self->WaitForRoom(asio::use_awaitable);
-}
-
-void ClientStreamCall::SetReader(google::protobuf::MessageLite& message, Completion<bool> done) {
-  CULVERT_DCHECK(!reading_, "two reads at once on one stream");
-  target_ = &message;
-  reading_ = std::move(done);
+  while (!self->over() && !self->writes_done_ && !self->writable()) {
+    const asio::cancellation_state cancellation = co_await asio::this_coro::cancellation_state;
+    if (!!cancellation.cancelled()) {
+      self->Fail(CancelledByClient());
+      co_return false;
+    }
+    co_await self->room_.Wait();
+  }
+  co_return !self->over();
 }
 
 void ClientStreamCall::StartRead(google::protobuf::MessageLite& message, Completion<bool> done) {
-  SetReader(message, std::move(done));
+  CULVERT_DCHECK(!reading_ && !input_came_.waiting(), "two reads at once on one stream");
+  target_ = &message;
+  reading_ = std::move(done);
   if (!delivering_) ScheduleDeliver();  // in case there is something already
 }
 
@@ -346,15 +376,13 @@ void ClientStreamCall::StartFinishWithResponse(google::protobuf::MessageLite* re
 void ClientStreamCall::OnInput() { Deliver(); }
 
 void ClientStreamCall::OnRoom() {
-  if (!writing_ || !writable()) return;
-  auto done = std::move(writing_);
-  writing_ = nullptr;
-  done(true);
+  if (!writable()) return;
+  WakeTask(loop(), room_);
+  if (writing_) std::exchange(writing_, nullptr)(true);
 }
 
 void ClientStreamCall::OnOver() {
-  // From the loop: the end may have come from within the user's own operation.
-  if (writing_) loop().Post([done = std::exchange(writing_, nullptr)]() mutable { done(false); });
+  EndWrite();
   ScheduleDeliver();
 }
 
@@ -369,6 +397,7 @@ void ClientStreamCall::ScheduleDeliver() {
 void ClientStreamCall::Deliver() {
   if (delivering_) return;
   delivering_ = true;
+  WakeTask(loop(), input_came_);
   bool broken = false;
   while (reading_ && !broken) {
     const MessageInput::Result result = ReadMessage(*target_);

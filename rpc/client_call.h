@@ -29,6 +29,7 @@
 #include "transport/base/recycled.h"
 #include "transport/base/ref.h"
 #include "transport/base/task.h"
+#include "transport/base/waiter.h"
 #include "transport/client/connection.h"
 #include "transport/http/exchange.h"
 #include "transport/io/timer_queue.h"
@@ -235,7 +236,7 @@ class ClientStreamCall final : public ClientCall {
  private:
   using ClientCall::ClientCall;
 
-  // What the first Read or Write begins is not to be completed within its initiation; a coroutine, which checks first, need not care.
+  // Reading and writing from a coroutine, which need not care whether an operation is complete within its initiation.
   static Task<bool> ReadTask(base::Ref<ClientStreamCall> self, google::protobuf::MessageLite& message);
   static Task<bool> WriteTask(base::Ref<ClientStreamCall> self, const google::protobuf::MessageLite& message);
 
@@ -259,33 +260,17 @@ class ClientStreamCall final : public ClientCall {
         },
         token, this, &message);
   }
-  // For ReadTask, once it has seen that there is nothing yet.
-  template <class Token>
-  auto WaitForMessage(google::protobuf::MessageLite& message, Token&& token) {
-    return asio::async_initiate<Token, void(bool)>(
-        [](auto handler, ClientStreamCall* call, google::protobuf::MessageLite* message) {
-          call->SetReader(*message, call->Bind<bool>(std::move(handler)));
-        },
-        token, this, &message);
-  }
-  // For WriteTask, once the message has been sent.
-  template <class Token>
-  auto WaitForRoom(Token&& token) {
-    return asio::async_initiate<Token, void(bool)>(
-        [](auto handler, ClientStreamCall* call) { call->writing_ = call->Bind<bool>(std::move(handler)); }, token, this);
-  }
-
   template <class F>
   void OnLoop(F&& f) {
     if (loop().RunsHere()) return f();
     loop().Post(std::forward<F>(f));
   }
 
-  void SetReader(google::protobuf::MessageLite& message, Completion<bool> done);
   void StartRead(google::protobuf::MessageLite& message, Completion<bool> done);
   void StartWrite(absl::StatusOr<io::SharedBytes> bytes, Completion<bool> done);
   void StartFinish(Completion<absl::Status> done);
   void StartFinishWithResponse(google::protobuf::MessageLite* response, Completion<absl::Status> done);
+  void EndWrite();
 
   void OnInput() override;
   void OnRoom() override;
@@ -295,9 +280,11 @@ class ClientStreamCall final : public ClientCall {
   void ScheduleDeliver();
   void CompleteFinish();
   // Reads and drops, for Finish: nobody reads any more.
-  bool discarding() const { return finishing_ && response_ == nullptr && !reading_; }
+  bool discarding() const { return finishing_ && response_ == nullptr && !reading_ && !input_came_.waiting(); }
 
-  google::protobuf::MessageLite* target_ = nullptr;    // of reading_
+  base::Waiter input_came_;  // for ReadTask
+  base::Waiter room_;        // for WriteTask
+  google::protobuf::MessageLite* target_ = nullptr;  // of reading_
   Completion<bool> reading_;
   Completion<bool> writing_;
   Completion<absl::Status> finishing_;

@@ -32,17 +32,23 @@ bool RunsOn(const Executor& executor, EventLoop& loop) {
   }
 }
 
+// Calls into the user's code from the loop. What it throws leaves by way of the loop's run(), as with asio, but not through the connection that
+// we are called from.
+template <class F>
+void RunUsersCode(EventLoop& loop, F&& f) {
+  try {
+    std::forward<F>(f)();
+  } catch (...) {
+    loop.Post([thrown = std::current_exception()] { std::rethrow_exception(thrown); });
+  }
+}
+
 template <class R, class Handler>
 Completion<R> MakeCompletion(EventLoop& loop, Handler handler) {
   auto executor = asio::get_associated_executor(handler, loop.executor());
   if (RunsOn(executor, loop)) {
     return [&loop, handler = std::move(handler)](R result) mutable {
-      try {
-        std::move(handler)(std::move(result));
-      } catch (...) {
-        // Out of the loop's run(), as with asio, but not through the connection that we are called from.
-        loop.Post([thrown = std::current_exception()] { std::rethrow_exception(thrown); });
-      }
+      RunUsersCode(loop, [&] { std::move(handler)(std::move(result)); });
     };
   }
   return [handler = std::move(handler), work = asio::make_work_guard(executor)](R result) mutable {
