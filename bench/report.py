@@ -49,11 +49,12 @@ class Results:
         return (max if cell.metric.higher_is_better else min)(found) if found else None
 
     def ratio(self, cell, name):
-        """How many times better Culvert is, whichever direction better is; None when that cannot be said."""
-        culvert, other = self.median(cell, "culvert"), self.best(cell, name)
-        if not culvert or not other or not other[0]:
-            return None
-        return culvert / other[0] if cell.metric.higher_is_better else other[0] / culvert
+        """How many times better Culvert is, whichever direction better is: the median over the rounds, since in one round a machine that others use
+        too is about as fast for both. None when it cannot be said."""
+        other = self.best(cell, name)
+        rounds = zip(self.values(cell, "culvert"), self.values(cell, other[1])) if other else ()
+        ratios = [culvert / peer if cell.metric.higher_is_better else peer / culvert for culvert, peer in rounds if culvert and peer]
+        return statistics.median(ratios) if ratios else None
 
     def verdict(self, cell):
         """(value, floor is reached, aim is reached, None when there is no aim); None when there is nothing to hold Culvert to, or it was not

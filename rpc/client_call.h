@@ -167,10 +167,12 @@ class ClientUnaryCall final : public ClientCall {
     absl::StatusOr<Response> result;
     if (!status().ok()) {
       result = status();
-    } else if (received_) {
-      result = std::move(response_);
-    } else {
+    } else if (!received_) {
       result = NoResponse();
+    } else if (ReadMessage(response_) == MessageInput::Result::kError) {  // there was nothing more to read but, maybe, part of another message
+      result = input().error();
+    } else {
+      result = std::move(response_);
     }
     auto completion = std::move(completion_);  // not kept: it may own the context, which keeps the call
     if (!in_initiation()) return completion(std::move(result));

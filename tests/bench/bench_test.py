@@ -120,7 +120,7 @@ class Report(unittest.TestCase):
         self.assertIsNone(self.results.median(RATE_CELL, "tonic"))
 
     def test_ratio_is_over_the_best_mode(self):
-        self.add(RATE_CELL, "culvert", 500)
+        self.add(RATE_CELL, "culvert", 500, 200, 550)
         self.add(RATE_CELL, "grpc_cpp a/a", 50, 100, 60)
         self.add(RATE_CELL, "grpc_cpp b/b", 100, 40, 110)
         self.assertEqual(self.results.best(RATE_CELL, "grpc_cpp"), (100, "grpc_cpp b/b"))
@@ -128,6 +128,11 @@ class Report(unittest.TestCase):
         table = report.ratio_table(self.results)
         for text in ("5.00 x grpc_cpp", "4 ok", "6 short", "100 b/b"):
             self.assertIn(text, table)
+
+    def test_a_ratio_is_that_of_a_round(self):
+        self.add(RATE_CELL, "culvert", 1000, 480, 800)  # the machine was slow in the second round
+        self.add(RATE_CELL, "grpc_cpp a/a", 200, 80, 100)
+        self.assertEqual(self.results.ratio(RATE_CELL, "grpc_cpp"), 6)
 
     def test_less_is_better_where_it_is_a_cost(self):
         self.add(COST_CELL, "culvert", 1.5)

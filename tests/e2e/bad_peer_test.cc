@@ -235,6 +235,16 @@ TEST(BadServer, OkWithoutAMessageIsAnError) {
               kUnimplemented);
 }
 
+// The head of a second message, and none of its bytes: neither one response nor a whole second one.
+TEST(BadServer, OkWithAMessageAndPartOfAnotherIsAnError) {
+  const absl::Status status = CallAServerThatSays(
+      Frame(kSettings, 0, 0, {}) +
+          Frame(kHeaders, kEndHeaders, 1, Field(":status", "200") + Field("content-type", "application/grpc")) + GrpcData(1, "", false) +
+          Frame(kData, 0, 1, std::string_view("\0\0\0\0\7abc", 8)) + Frame(kHeaders, kEndHeaders | kEndStream, 1, Field("grpc-status", "0")),
+      false);
+  EXPECT_CODE(status, kInternal);
+}
+
 // The call that would hold more than all together may fails alone; the one that holds most of it is answered in the end.
 TEST(BadServer, UnfinishedMessagesAreBounded) {
   RawListener listener;

@@ -10,6 +10,7 @@
 #include <asio/steady_timer.hpp>
 #include <asio/this_coro.hpp>
 #include <asio/thread_pool.hpp>
+#include <asio/use_awaitable.hpp>
 #include <asio/use_future.hpp>
 #include <atomic>
 #include <chrono>
@@ -21,9 +22,11 @@
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <utility>
 #include <variant>
 #include <vector>
 
+#include "absl/synchronization/notification.h"
 #include "gtest/gtest.h"
 #include "rpc/block.h"
 #include "rpc/stub.h"
@@ -202,6 +205,32 @@ TEST(Tokens, WhatACallbackThrowsLeavesTheLoopAndNotTheConnection) {
   EXPECT_OK(*status);
 }
 
+// Reads, and throws when there is nothing more.
+Task<void> ReadAndThrow(Stub stub) {
+  ClientContext context;
+  auto call = stub.StreamingOutputCall(context, OutputRequest(1, 10));
+  StreamingOutputCallResponse response;
+  while (co_await call.Read(response)) {
+  }
+  throw std::runtime_error("a user's");
+}
+
+TEST(Tokens, WhatACoroutineThrowsLeavesTheLoopAndNotTheConnection) {
+  interop::TestService service;
+  Loopback loopback(service);
+  asio::io_context context(1);
+  const auto channel = Channel::Create(EventLoop::Of(context), loopback.address(), Impatient());
+  ASSERT_TRUE(channel.ok());
+  const Stub stub(*channel);
+  asio::co_spawn(context, ReadAndThrow(stub), [](std::exception_ptr thrown) { std::rethrow_exception(thrown); });
+  EXPECT_THROW(context.run(), std::runtime_error);
+  ClientContext second;
+  std::optional<absl::Status> status;
+  stub.EmptyCall(second, Empty(), [&](const absl::StatusOr<Empty>& answer) { status = answer.status(); });
+  while (!status) context.run_one();
+  EXPECT_OK(*status);
+}
+
 TEST(Tokens, WritesDoneLetsAWriteThatWaitsForRoomComplete) {
   interop::TestService service;
   Loopback loopback(service);
@@ -215,6 +244,35 @@ TEST(Tokens, WritesDoneLetsAWriteThatWaitsForRoomComplete) {
   call.Write(request, [&](bool sent) { written.set_value(sent); });
   call.WritesDone();
   EXPECT_TRUE(written.get_future().get());
+  StreamingOutputCallResponse response;
+  while (call.Read(response, kBlock)) {
+  }
+  EXPECT_OK(call.Finish(kBlock));
+}
+
+using FullDuplex = ClientStream<StreamingOutputCallRequest, StreamingOutputCallResponse>;
+
+// The second Write waits: its service answers the first, which nobody reads, and reads nothing meanwhile. `waiting` tells of that.
+Task<bool> WriteTwice(FullDuplex& call, absl::Notification& waiting) {
+  StreamingOutputCallRequest request = OutputRequest(1, 3000000);
+  request.mutable_payload()->mutable_body()->assign(3000000, 'x');
+  const bool first = co_await call.Write(request);
+  asio::post(co_await asio::this_coro::executor, [&] { waiting.Notify(); });
+  const bool second = co_await call.Write(request);
+  co_return first && second;
+}
+
+// A coroutine on the channel's own loop waits in another way than callbacks do.
+TEST(Tokens, WritesDoneLetsACoroutinesWriteComplete) {
+  interop::TestService service;
+  Loopback loopback(service);
+  ClientContext context;
+  FullDuplex call = loopback.stub().FullDuplexCall(context);
+  absl::Notification waiting;
+  std::future<bool> written = asio::co_spawn(loopback.channel()->loop().executor(), WriteTwice(call, waiting), asio::use_future);
+  ASSERT_TRUE(Came(waiting));
+  call.WritesDone();
+  EXPECT_TRUE(written.get());
   StreamingOutputCallResponse response;
   while (call.Read(response, kBlock)) {
   }
@@ -346,6 +404,55 @@ TEST(Tokens, AwaitingEitherTheCallOrATimerCancelsTheCall) {
   if (service.started.HasBeenNotified()) {
     ASSERT_TRUE(Came(service.ended));
     EXPECT_TRUE(service.cancelled);
+  }
+}
+
+Task<bool> ReadOnce(FullDuplex& call, absl::Notification& waiting) {
+  asio::post(co_await asio::this_coro::executor, [&] { waiting.Notify(); });
+  StreamingOutputCallResponse response;
+  const bool read = co_await call.Read(response);
+  co_return read;
+}
+
+// Does `operation`, hearing of its cancellation from that alone, and then finishes the call.
+Task<std::pair<bool, absl::Status>> Uninterrupted(FullDuplex& call, Task<bool> (*operation)(FullDuplex&, absl::Notification&),
+                                                  absl::Notification& waiting) {
+  co_await asio::this_coro::throw_if_cancelled(false);
+  co_await asio::post(co_await asio::this_coro::executor, asio::use_awaitable);
+  const bool succeeded = co_await operation(call, waiting);
+  absl::Status status = co_await call.Finish();
+  co_return std::pair(succeeded, std::move(status));
+}
+
+TEST(Tokens, CancellingACoroutineThatReadsOrWritesCancelsTheCall) {
+  for (const auto operation : {&ReadOnce, &WriteTwice}) {
+    for (const bool before : {false, true}) {  // before it waits: it does not begin to
+      SCOPED_TRACE(testing::Message() << (operation == &ReadOnce ? "read " : "write ") << before);
+      interop::TestService service;
+      Loopback loopback(service);
+      ClientContext context;
+      FullDuplex call = loopback.stub().FullDuplexCall(context);
+      asio::cancellation_signal signal;
+      absl::Notification waiting, done;
+      std::pair<bool, absl::Status> result;
+      EventLoop& loop = loopback.channel()->loop();
+      loop.Post([&] {
+        asio::co_spawn(loop.executor(), Uninterrupted(call, operation, waiting),
+                       asio::bind_cancellation_slot(signal.slot(), [&](std::exception_ptr thrown, std::pair<bool, absl::Status> answer) {
+                         EXPECT_EQ(thrown, nullptr);
+                         result = std::move(answer);
+                         done.Notify();
+                       }));
+        if (before) signal.emit(asio::cancellation_type::terminal);
+      });
+      if (!before) {
+        ASSERT_TRUE(Came(waiting));
+        loop.Post([&] { signal.emit(asio::cancellation_type::terminal); });
+      }
+      ASSERT_TRUE(Came(done));
+      EXPECT_FALSE(result.first);
+      EXPECT_CODE(result.second, kCancelled);
+    }
   }
 }
 

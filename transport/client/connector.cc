@@ -12,6 +12,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -53,12 +54,16 @@ Task<absl::StatusOr<std::vector<io::SocketAddress>>> Resolve(EventLoop& loop, co
   Resolver resolver(loop.executor());  // gone, a lookup that has not begun yet is none
   const auto lookup = std::make_shared<Lookup>(loop);
   lookup->waiting.expires_at(deadline);
-  resolver.async_resolve(target.host, std::to_string(target.port), [lookup](std::error_code error, Resolver::results_type results) {
-    lookup->answered = true;
-    lookup->error = error;
-    lookup->results = std::move(results);
-    lookup->waiting.cancel();
-  });
+  try {
+    resolver.async_resolve(target.host, std::to_string(target.port), [lookup](std::error_code error, Resolver::results_type results) {
+      lookup->answered = true;
+      lookup->error = error;
+      lookup->results = std::move(results);
+      lookup->waiting.cancel();
+    });
+  } catch (const std::system_error& error) {  // the first lookup of a loop makes a thread
+    co_return absl::UnavailableError(StrCat("cannot resolve '", target.host, "': ", error.what()));
+  }
   auto [cancelled] = co_await lookup->waiting.async_wait(kTuple);
   if (!lookup->answered) {
     const std::string_view why = cancelled ? "cancelled" : "no answer from DNS in time";

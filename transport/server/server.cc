@@ -33,7 +33,7 @@ absl::StatusOr<io::SocketAddress> Server::Listen(const io::SocketAddress& addres
   absl::MutexLock lock(&mutex_);
   if (stage_ != Stage::kServing) return absl::FailedPreconditionError("the server is shut down");
   CULVERT_ASSIGN_OR_RETURN(const io::Listener listener, io::Listen(address, options_.backlog));
-  auto acceptor = std::make_shared<Acceptor>(
+  const auto acceptor = std::make_shared<Acceptor>(
       *loops_[0], listener,
       [this] {
         if (connection_count_.fetch_add(1, std::memory_order_relaxed) < options_.max_connections) return true;
@@ -47,7 +47,8 @@ absl::StatusOr<io::SocketAddress> Server::Listen(const io::SocketAddress& addres
         loops_[i]->Post([set = sets_[i].get(), fd] { set->Add(fd); });
       });
   acceptors_.push_back(acceptor);
-  asio::co_spawn(loops_[0]->executor(), Acceptor::Run(acceptor), asio::detached);
+  // Not from here: on the loop's own thread it would begin at once, under the lock.
+  loops_[0]->Post([loop = loops_[0], acceptor] { asio::co_spawn(loop->executor(), Acceptor::Run(acceptor), asio::detached); });
   return listener.address;
 }
 

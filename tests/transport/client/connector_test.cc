@@ -2,6 +2,7 @@
 
 #include <dlfcn.h>
 #include <netdb.h>
+#include <pthread.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -213,6 +214,22 @@ TEST_F(ConnectorTest, ANameThatDoesNotExistIsUnavailable) {
   const absl::Status status = End().status();
   EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
   EXPECT_TRUE(ToStd(status.message()).starts_with("cannot resolve 'no-such-host.invalid': ")) << status;
+}
+
+// As when the process may have no more threads: none can have such a stack.
+TEST_F(ConnectorTest, ALookupThatCannotHaveAThreadIsUnavailable) {
+  pthread_attr_t usual, huge;
+  ASSERT_EQ(::pthread_getattr_default_np(&usual), 0);
+  ASSERT_EQ(::pthread_attr_init(&huge), 0);
+  ASSERT_EQ(::pthread_attr_setstacksize(&huge, size_t{1} << 50), 0);
+  ASSERT_EQ(::pthread_setattr_default_np(&huge), 0);
+  Begin("dns:///no-such-host.invalid:1");
+  const Connected stream = End();
+  ASSERT_EQ(::pthread_setattr_default_np(&usual), 0);
+  ::pthread_attr_destroy(&huge);
+  ::pthread_attr_destroy(&usual);
+  EXPECT_EQ(stream.status().code(), absl::StatusCode::kUnavailable) << stream.status();
+  EXPECT_NE(stream.status().message().find("cannot resolve 'no-such-host.invalid': thread"), absl::string_view::npos) << stream.status();
 }
 
 TEST_F(ConnectorTest, ANameThatIsNotResolvedInTimeIsUnavailable) {
