@@ -13,6 +13,9 @@ namespace culvert::hpack {
 
 namespace {
 constexpr size_t kKeptUnfinished = 256;  // bytes of memory, from one block to the next
+constexpr char kSizeNotTold[] = "the new size of the dynamic table is not told (RFC 7541 4.2)";
+
+absl::Status Broken(const char* rule) { return absl::InvalidArgumentError(StrCat("header block breaks a rule of HPACK: ", rule)); }
 }  // namespace
 
 // The rest of a fragment. What asks for more than there is leaves `more` behind, what breaks a rule leaves `broken`, its name; each answers
@@ -21,7 +24,6 @@ class Decoder::Input {
  public:
   explicit Input(std::span<const uint8_t> bytes) : bytes_(bytes) {}
 
-  bool empty() const { return bytes_.empty(); }
   std::span<const uint8_t> bytes() const { return bytes_; }
   const char* broken() const { return broken_; }
 
@@ -147,7 +149,8 @@ absl::Status Decoder::Decode(std::span<const uint8_t> fragment, bool end) {
   }
   if (!end || !status.ok()) return status;
   out_ = nullptr;
-  if (!unfinished_.empty()) return absl::InvalidArgumentError("header block breaks a rule of HPACK: it ends within a field");
+  if (!unfinished_.empty()) return Broken("it ends within a field");
+  if (ABSL_PREDICT_FALSE(size_update_due_)) return Broken(kSizeNotTold);  // a block without fields
   return absl::OkStatus();
 }
 
@@ -157,7 +160,7 @@ absl::Status Decoder::DecodeWhole(std::span<const uint8_t>& bytes) {
     Input in(bytes);
     if (ABSL_PREDICT_FALSE(!DecodeField(in))) {
       if (in.broken() == nullptr) return absl::OkStatus();
-      return absl::InvalidArgumentError(StrCat("header block breaks a rule of HPACK: ", in.broken()));
+      return Broken(in.broken());
     }
     bytes = in.bytes();
   }
@@ -169,7 +172,7 @@ bool Decoder::DecodeField(Input& in) {
   const uint8_t first = in.first();
   uint32_t number = 0;
   if ((first & 0xe0) == 0x20) return in.ReadInteger(5, number) && DecodeSizeUpdate(in, number);
-  if (ABSL_PREDICT_FALSE(size_update_due_)) return in.Break("the new size of the dynamic table is not told (RFC 7541 4.2)");
+  if (ABSL_PREDICT_FALSE(size_update_due_)) return in.Break(kSizeNotTold);
   if ((first & 0x80) != 0) {
     TableField field;
     if (!in.ReadInteger(7, number) || !Lookup(in, number, field)) return false;

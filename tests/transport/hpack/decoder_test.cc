@@ -303,6 +303,10 @@ TEST(Decoder, ASmallerTableMustBeAnnouncedByTheNextBlock) {
   silent.SetMaxTableSize(0);
   EXPECT_FALSE(Decode(silent, Hex("82")).ok());
 
+  Decoder empty(4096);
+  empty.SetMaxTableSize(0);
+  EXPECT_FALSE(Decode(empty, "").ok()) << "a block without fields is one too";
+
   Decoder told(4096);
   ASSERT_TRUE(Decode(told, Hex("400261610131")).ok());
   told.SetMaxTableSize(0);
