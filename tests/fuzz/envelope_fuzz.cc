@@ -99,7 +99,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   std::vector<uint8_t> wire;
   std::string log;
   while (!input.empty() && wire.size() < 10000) {
-    const size_t length = static_cast<size_t>(input.Byte() << 8 | input.Byte()) % 10000;
+    const size_t length = input.Short() % 10000u;
     const uint8_t fill = input.Byte();
     wire.resize(wire.size() + kEnvelopePrefix);
     PutPrefix(&wire[wire.size() - kEnvelopePrefix], fill >= 128, static_cast<uint32_t>(length));

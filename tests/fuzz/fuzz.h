@@ -20,7 +20,8 @@
 
 namespace culvert::fuzz {
 
-// Takes an input apart: the choices a target makes come from its bytes. Zeros when there are none left.
+// Takes an input apart: the choices a target makes come from its bytes. Zeros when there are none left. At most one call in an expression whose
+// order is the compiler's choice, or an input means one thing to one compiler and another to the next.
 class Input {
  public:
   Input(const uint8_t* data, size_t size) : bytes_(data, size) {}
@@ -32,11 +33,9 @@ class Input {
     bytes_ = bytes_.subspan(1);
     return byte;
   }
-  uint32_t Number() {
-    uint32_t number = 0;
-    for (int i = 0; i < 4; ++i) number = number << 8 | Byte();
-    return number;
-  }
+  uint16_t Short() { return static_cast<uint16_t>(Bytes(2)); }
+  uint32_t Number() { return static_cast<uint32_t>(Bytes(4)); }
+  uint64_t Long() { return Bytes(8); }
   std::string_view Text(size_t n) {
     const std::span<const uint8_t> text = bytes_.first(n < bytes_.size() ? n : bytes_.size());
     bytes_ = bytes_.subspan(text.size());
@@ -47,6 +46,12 @@ class Input {
   std::span<const uint8_t> rest() const { return bytes_; }
 
  private:
+  uint64_t Bytes(int n) {
+    uint64_t number = 0;
+    for (; n > 0; --n) number = number << 8 | Byte();
+    return number;
+  }
+
   std::span<const uint8_t> bytes_;
 };
 

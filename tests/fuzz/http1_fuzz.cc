@@ -260,7 +260,7 @@ std::string Sent(const http::HeaderList& fields, std::span<const std::string_vie
 void WriteResponse(fuzz::Input& input) {
   using Body = ResponseFraming::Body;
   using Connection = ResponseFraming::Connection;
-  const int status = static_cast<int>(100 + (input.Byte() << 8 | input.Byte()) % 900);
+  const int status = 100 + input.Short() % 900;
   const uint8_t how = input.Byte();
   const ResponseFraming framing{static_cast<Body>(how % 4), input.Byte(), static_cast<Connection>(how / 4 % 4)};
   const http::HeaderList fields = TakeFields(input);

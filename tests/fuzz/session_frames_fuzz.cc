@@ -716,8 +716,10 @@ void Program::Other() {
       return Frame(FrameType::kPushPromise, frame::flags::kEndHeaders, id, Bytes(2) + "\x82\x86\x84");
     case 4:
       return Frame(FrameType::kContinuation, how >> 3, id, "\x82");
-    case 5:
-      return Frame(static_cast<FrameType>(how >> 3), input_.Byte(), id, input_.Text(input_.Byte()));
+    case 5: {
+      const uint8_t flags = input_.Byte();
+      return Frame(static_cast<FrameType>(how >> 3), flags, id, input_.Text());
+    }
     case 6:
       return Write(input_.Text());  // any bytes
     default:

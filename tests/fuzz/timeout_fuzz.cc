@@ -32,7 +32,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     SendAgain(*timeout);
   }
   culvert::fuzz::Input input(data, size);
-  const auto seconds = static_cast<int64_t>(uint64_t{input.Number()} << 32 | input.Number()) >> (input.Byte() % 64);
+  const auto seconds = static_cast<int64_t>(input.Long()) >> (input.Byte() % 64);
   SendAgain(absl::Seconds(seconds) + absl::Nanoseconds(input.Number()));
   return 0;
 }

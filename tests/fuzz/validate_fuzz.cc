@@ -39,9 +39,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   culvert::fuzz::Input input(data, size);
   HeaderList list;
   while (!input.empty() && list.size() < 40) {
-    const uint8_t name = input.Byte();
-    const uint8_t value = input.Byte();
-    list.Add(name < std::size(kNames) ? kNames[name] : input.Text(name % 32), value < std::size(kValues) ? kValues[value] : input.Text(value));
+    const uint8_t name_choice = input.Byte();
+    const uint8_t value_choice = input.Byte();
+    const std::string_view name = name_choice < std::size(kNames) ? kNames[name_choice] : input.Text(name_choice % 32);
+    const std::string_view value = value_choice < std::size(kValues) ? kValues[value_choice] : input.Text(value_choice);
+    list.Add(name, value);
     FUZZ_EXPECT(IsFieldValue(list[list.size() - 1].value) == IsValueSlowly(list[list.size() - 1].value));
   }
   if (const auto head = ReadRequestHead(list.fields()); head.ok()) {
