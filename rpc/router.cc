@@ -36,7 +36,8 @@ void Router::OnRequest(http::Exchange& exchange, const http::RequestHead& head, 
     return exchange.Release();
   }
   if (head.method != "POST") {
-    exchange.SendHead({.status = 405, .fields = {}}, true);
+    constexpr http::HeaderField kAllow[] = {{"allow", "POST"}};  // RFC 9110 15.5.6
+    exchange.SendHead({.status = 405, .fields = kAllow}, true);
     return exchange.Release();
   }
   if (!format->empty() && *format != "proto") {

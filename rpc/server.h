@@ -66,8 +66,8 @@ class Server final {
   void AddService(Service& service);
 
   // Begins to accept on "host:port", "[v6]:port", "unix:/path" or "unix-abstract:name"; port 0 takes a free one. Returns the address
-  // listened on. May be called again for more addresses. InvalidArgument for the address or a TLS context that is a client's, or what the
-  // system says, such as that the port is taken.
+  // listened on. May be called again for more addresses, from any thread. InvalidArgument for the address or a TLS context that is a client's,
+  // FailedPrecondition once a shutdown has begun, or what the system says, such as that the port is taken.
   absl::StatusOr<std::string> Listen(std::string_view address);
 
   // Refuses new connections and calls, lets the calls under way end for up to `grace`, then cancels them. Blocks. Any thread but

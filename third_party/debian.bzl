@@ -2,7 +2,7 @@
 
 Headers are not listed: /usr/include is one of the compiler's own directories. Archives (.a) are linked in by name from
 the directory of the machine's architecture, so a target carries exact link dependencies and the hot libraries (abseil,
-protobuf, nghttp2) are linked statically; libraries that get security updates (OpenSSL, zlib) stay shared.
+protobuf) are linked statically; libraries that get security updates (OpenSSL, zlib) stay shared.
 """
 
 _LIBRARY_DIRS = [

@@ -131,6 +131,6 @@ def culvert_dev_dependencies():
             files = {"grpc_cpp_plugin": "/usr/bin/grpc_cpp_plugin protobuf-compiler-grpc"},
         )
 
-    # The compiler of --config=tsan and --config=fuzz.
+    # The compiler of --config=clang and --config=fuzz.
     if _missing("culvert_clang"):
         clang_cc_toolchain(name = "culvert_clang", clang = "clang-19")

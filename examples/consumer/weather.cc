@@ -2,6 +2,7 @@
 
 #include <asio/co_spawn.hpp>
 #include <asio/use_future.hpp>
+#include <chrono>
 #include <cstdlib>
 #include <iostream>
 #include <map>
@@ -16,6 +17,8 @@
 
 namespace consumer {
 namespace {
+
+constexpr std::chrono::seconds kTimeout(10);
 
 class Stations final : public Weather::Service {
   culvert::Unary<Report> Now(culvert::ServerContext&, const Town& town) override { return Measure(town); }
@@ -44,6 +47,7 @@ class Stations final : public Weather::Service {
 
 culvert::Task<absl::Status> Follow(const Weather::Stub& weather) {
   culvert::ClientContext context;
+  context.set_timeout(kTimeout);
   auto stream = weather.Follow(context);
   for (const char* name : {"Linz", "Krems", "Tulln"}) {
     Town town;
@@ -74,6 +78,7 @@ int Run() {
 
   // Blocking, from this thread ...
   culvert::ClientContext context;
+  context.set_timeout(kTimeout);
   Town nowhere;
   nowhere.set_name("Atlantis");
   const absl::StatusOr<Report> report = weather.Now(context, nowhere, culvert::kBlock);

@@ -176,7 +176,8 @@ int Run() {
   }
   const RouteGuide::Stub stub(*channel);
   absl::Status result = absl::UnknownError("the calls did not end");
-  asio::co_spawn(loop, CallAll(stub), [&](std::exception_ptr, absl::Status status) {
+  asio::co_spawn(loop, CallAll(stub), [&](std::exception_ptr thrown, absl::Status status) {
+    if (thrown != nullptr) std::rethrow_exception(thrown);  // the status would be OK
     result = std::move(status);
     loop.stop();
   });

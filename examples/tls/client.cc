@@ -2,6 +2,7 @@
 // [--certificate=client.pem --key=client.key]
 
 #include <chrono>
+#include <cstdlib>
 #include <fstream>
 #include <iostream>
 #include <iterator>
@@ -26,7 +27,12 @@ namespace {
 
 std::string ReadFile(const std::string& path) {
   std::ifstream file(path);
-  return {std::istreambuf_iterator<char>(file), {}};
+  std::string text{std::istreambuf_iterator<char>(file), {}};
+  if (text.empty()) {  // no roots would mean the system's
+    std::cerr << "client: nothing to read in '" << path << "'\n";
+    std::exit(1);
+  }
+  return text;
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 //
 // Prints "READY 127.0.0.1:50051" and serves until it is killed. GET / says how it was asked.
 
+#include <cstdlib>
 #include <fstream>
 #include <iostream>
 #include <iterator>
@@ -56,7 +57,12 @@ class Page final : public culvert::http::Service {
 
 std::string ReadFile(const std::string& path) {
   std::ifstream file(path);
-  return {std::istreambuf_iterator<char>(file), {}};
+  std::string text{std::istreambuf_iterator<char>(file), {}};
+  if (text.empty()) {
+    std::cerr << "server: nothing to read in '" << path << "'\n";
+    std::exit(1);
+  }
+  return text;
 }
 
 }  // namespace

@@ -82,7 +82,7 @@ TEST_F(RouterTest, WhatIsNotGrpcIsAnUnsupportedMediaType) {
 }
 
 TEST_F(RouterTest, OnlyPostIsACall) {
-  EXPECT_EQ(Ask("/test.Service/Shout", "application/grpc", "GET"), "head 405 end\nrelease\n");
+  EXPECT_EQ(Ask("/test.Service/Shout", "application/grpc", "GET"), "head 405 {allow=POST} end\nrelease\n");
 }
 
 TEST_F(RouterTest, OnlyHttp2CarriesACall) {

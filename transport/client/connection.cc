@@ -1,5 +1,7 @@
 #include "transport/client/connection.h"
 
+#include <asio/bind_cancellation_slot.hpp>
+#include <asio/cancellation_type.hpp>
 #include <asio/co_spawn.hpp>
 #include <asio/detached.hpp>
 #include <utility>
@@ -43,7 +45,8 @@ void Connection::Request(SessionWaiter& waiter, bool wait_for_ready) {
 
 void Connection::StartConnecting() {
   state_ = State::kConnecting;
-  asio::co_spawn(loop_.executor(), RunAttempt(shared_from_this()), asio::detached);
+  // One that is given up may end by asio's exception, which is of no interest.
+  asio::co_spawn(loop_.executor(), RunAttempt(shared_from_this()), asio::bind_cancellation_slot(give_up_.slot(), asio::detached));
 }
 
 Task<void> Connection::RunAttempt(std::shared_ptr<Connection> self) {
@@ -128,6 +131,7 @@ void Connection::Shutdown() {
   if (state_ == State::kShutdown) return;
   state_ = State::kShutdown;
   backoff_timer_.Cancel();
+  give_up_.emit(asio::cancellation_type::terminal);  // resumes it from the loop
   if (session_ != nullptr) {
     if (session_->stream_count() == 0) {
       session_->Close(absl::CancelledError("the channel is closed"));

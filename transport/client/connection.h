@@ -8,6 +8,7 @@
 //                         |                                      ^
 //                         +--failed--> backoff --time, if wanted-+
 
+#include <asio/cancellation_signal.hpp>
 #include <memory>
 #include <random>
 
@@ -54,7 +55,7 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   http::Exchange& Open(const http::RequestHead& head, http::Receiver& receiver, bool end) { return session_->Open(head, receiver, end); }
   const std::shared_ptr<const std::string>& peer() const { return session_->peer(); }
 
-  // Lets the session's calls end, opens nothing more, and refuses who waits. The last call.
+  // Lets the session's calls end, gives up connecting, opens nothing more, and refuses who waits. The last call.
   void Shutdown();
 
  private:
@@ -76,6 +77,7 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   const Target target_;
   const Options options_;
   State state_ = State::kIdle;
+  asio::cancellation_signal give_up_;        // of the attempt under way
   std::shared_ptr<http2::Session> session_;  // connecting (no SETTINGS yet) or ready
   base::IntrusiveList<SessionWaiter, &SessionWaiter::hook_> waiters_;
   uint64_t refusals_ = 0;

@@ -21,15 +21,16 @@ namespace culvert::http {
 namespace {
 
 // The fields as they may be sent by any version: names in lower case, and none that is about a connection, or is no field at all (RFC 9113
-// 8.2).
-HeaderList AsSent(std::span<const HeaderField> fields) {
+// 8.2). But a 101 names what the connection becomes (RFC 9110 15.2.2).
+HeaderList AsSent(std::span<const HeaderField> fields, bool upgrades = false) {
   HeaderList sent;
   for (const HeaderField& field : fields) {
     std::string name(field.name);
     for (char& c : name) {
       if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
     }
-    if (IsFieldName(name) && IsFieldValue(field.value) && !IsConnectionSpecific(name)) sent.Add(name, field.value, field.sensitive);
+    const bool allowed = !IsConnectionSpecific(name) || (upgrades && name == "upgrade");
+    if (allowed && IsFieldName(name) && IsFieldValue(field.value)) sent.Add(name, field.value, field.sensitive);
   }
   return sent;
 }
@@ -43,6 +44,9 @@ class Conversation final : public Receiver {
   Conversation(Exchange& exchange, const RequestHead& head, bool end)
       : exchange_(exchange), request_(*this, head), response_(*this), ended_(end) {
     exchange_.SetReceiver(this);
+  }
+  ~Conversation() {
+    if (destroyed_ != nullptr) *destroyed_ = true;
   }
 
   void Start(Service& service) {
@@ -90,7 +94,7 @@ class Conversation final : public Receiver {
   void SendHead(int status, std::span<const HeaderField> fields) {
     if (head_sent_ || !Sendable().ok()) return;
     if (status == 101 && exchange_.http_major() != 1) return;  // RFC 9113 8.6
-    const HeaderList sent = AsSent(fields);
+    const HeaderList sent = AsSent(fields, status == 101);
     if (status / 100 == 1 && status != 101) return exchange_.SendHead({.status = status, .fields = sent.fields()}, false);
     head_sent_ = true;
     bodiless_ = request_.head().method == "HEAD" || status == 204 || status == 304;  // RFC 9110 6.4.1
@@ -164,7 +168,13 @@ class Conversation final : public Receiver {
   void OnWritable() override { writable_.Wake(); }
   void OnClosed(const absl::Status& why, bool) override {
     failed_ = why;
+    bool destroyed = false;
+    destroyed_ = &destroyed;
     cancel_.emit(asio::cancellation_type::terminal);  // resumes whoever waits, from the loop
+    // But for those whom no cancellation reaches: a coroutine that Serve has spawned without its slot, or one that has switched it off.
+    if (!destroyed) readable_.Wake();
+    if (!destroyed) writable_.Wake();
+    if (!destroyed) destroyed_ = nullptr;
   }
 
   Exchange& exchange_;
@@ -182,6 +192,7 @@ class Conversation final : public Receiver {
   bool finished_ = false;
   bool hijacked_ = false;
   bool threw_ = false;
+  bool* destroyed_ = nullptr;  // to be told of the destruction; see OnClosed
 };
 
 namespace {

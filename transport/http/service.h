@@ -63,7 +63,8 @@ class Response {
  public:
   // Once, before anything else. Goes out with what follows. To HEAD, and with 204 or 304, it is the whole response (RFC 9110 6.4.1).
   // A status of 1xx is an interim response, which goes out before the one that counts, as many times as one likes (RFC 9110 15.2); to a client of
-  // HTTP/1.0 it does not. But 101 does count, before a Hijack; a version that knows no upgrade drops it (RFC 9113 8.6).
+  // HTTP/1.0 it does not. But 101 does count, before a Hijack; a version that knows no upgrade drops it (RFC 9113 8.6). Of `fields`, those about
+  // the connection are left out, but for `upgrade` of a 101.
   void SendHead(int status, const HeaderList& fields = {});
 
   // Sends body bytes; 200 first, if there was no head. Suspends while the client does not keep up. An error when the client is gone,

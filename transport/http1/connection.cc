@@ -4,6 +4,7 @@
 #include <array>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "transport/base/check.h"
 #include "transport/base/limit_counts.h"
@@ -134,7 +135,6 @@ void Connection::Advance() {
     }
   } while (Flush(writes));
   advancing_ = false;
-  if (stage_ == Stage::kHijacked) input_.Consume(input_.unread().size());
   input_.Park();
   if (!closed() && !write_blocked_ && !output_->empty()) ScheduleAdvance();  // more than a turn's share
   WatchPeer();
@@ -262,6 +262,12 @@ void Connection::BeginExchange() {
   if (body_kind_ == BodyKind::kChunked) decoder_.Reset();
   http::RequestHead head = request.head;
   if (head.scheme.empty() && head.method != "CONNECT") head.scheme = options_.scheme;
+  std::vector<http::HeaderField> fields;
+  if (request.minor_version == 0) {  // where an upgrade is to be ignored (RFC 9110 7.8): 1.0 knows no 101
+    fields.assign(head.fields.begin(), head.fields.end());
+    std::erase_if(fields, [](const http::HeaderField& field) { return field.name == "upgrade"; });
+    head.fields = fields;
+  }
   exchange_.Begin(request);
   self_ = shared_from_this();
   input_.Consume(request.bytes);  // moves nothing: the head's views hold
@@ -387,7 +393,8 @@ bool Connection::Discard() {
 }
 
 void Connection::RespondAndClose(int http_status, std::string_view why) {
-  AppendErrorResponse(*output_, http_status, why);
+  const bool head_only = stage_ == Stage::kExchange && exchange_.is_head_;
+  AppendErrorResponse(*output_, http_status, why, head_only);
   FinishOutput();
 }
 

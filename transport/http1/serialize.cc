@@ -156,11 +156,11 @@ void AppendRequestHead(io::WriteBuffer& out, std::string_view method, std::strin
   out.Append(std::string_view("\r\n"));
 }
 
-void AppendErrorResponse(io::WriteBuffer& out, int status, std::string_view text) {
+void AppendErrorResponse(io::WriteBuffer& out, int status, std::string_view text, bool head_only) {
   const http::HeaderField type{"content-type", "text/plain; charset=utf-8"};
   AppendResponseHead(out, {status, {&type, 1}},
                      {ResponseFraming::Body::kLength, text.size() + 1, ResponseFraming::Connection::kClose});
-  Append(out, text, "\n");
+  if (!head_only) Append(out, text, "\n");
 }
 
 }  // namespace culvert::http1

@@ -48,8 +48,9 @@ void AppendTrailers(io::WriteBuffer& out, std::span<const http::HeaderField> tra
 void AppendRequestHead(io::WriteBuffer& out, std::string_view method, std::string_view target,
                        std::span<const http::HeaderField> fields);
 
-// A whole response with `text` as its plain-text body; says Connection: close.
-void AppendErrorResponse(io::WriteBuffer& out, int status, std::string_view text);
+// A whole response with `text` as its plain-text body; says Connection: close. `head_only`: to HEAD, which
+// gets no body (RFC 9110 9.3.2).
+void AppendErrorResponse(io::WriteBuffer& out, int status, std::string_view text, bool head_only = false);
 
 }  // namespace culvert::http1
 

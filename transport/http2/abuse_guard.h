@@ -62,16 +62,19 @@ class AbuseGuard {
     }
     return ++ping_strikes_ <= max_strikes ? absl::OkStatus() : Calm("too_many_pings", "too_many_pings");
   }
-  void OnHeadSent() { sent_since_ping_ = true; }
+  void OnHeadSent() {
+    ++frames_sent_;
+    sent_since_ping_ = true;
+  }
 
   // CVE-2019-9511 data dribble and floods of WINDOW_UPDATE: credit in crumbs makes us send crumbs.
   absl::Status OnWindowUpdate() {
-    return ++window_updates_ <= kFreeWindowUpdates + kWindowUpdatesPerData * data_sent_
+    return ++window_updates_ <= kFreeWindowUpdates + kWindowUpdatesPerFrame * frames_sent_
                ? absl::OkStatus()
                : Calm("window_update_flood", "too many WINDOW_UPDATE frames for the data sent");
   }
   void OnDataSent(size_t bytes) {
-    data_sent_ += 1 + bytes / 4096;
+    frames_sent_ += 1 + bytes / 4096;
     sent_since_ping_ = true;
   }
 
@@ -86,9 +89,9 @@ class AbuseGuard {
   static constexpr int kMaxEmptyData = 100;
   // gRPC clients cannot be set to less than 10 s; half of that, as their clocks and ours differ, and packets bunch.
   static constexpr std::chrono::milliseconds kPingIntervalWithStreams{5000};
-  // Peers give credit for a stream and for the connection, some for every frame.
+  // Peers give credit for a stream and for the connection, some for every frame, and some when they open a stream, whatever is sent on it.
   static constexpr uint64_t kFreeWindowUpdates = 1000;
-  static constexpr uint64_t kWindowUpdatesPerData = 10;
+  static constexpr uint64_t kWindowUpdatesPerFrame = 10;
 
   static absl::Status Calm(std::string_view token, std::string_view why) {
     return frame::ConnectionError(frame::ErrorCode::kEnhanceYourCalm, token, why);
@@ -99,7 +102,7 @@ class AbuseGuard {
   // An honest peer sends SETTINGS when it connects and seldom after.
   TokenBucket<1000, 100> control_;
   uint64_t window_updates_ = 0;
-  uint64_t data_sent_ = 0;  // frames, a large one as several
+  uint64_t frames_sent_ = 0;  // HEADERS and DATA, a large one as several
   int empty_data_ = 0;
   int ping_strikes_ = 0;
   bool sent_since_ping_ = true;  // a head or data; to begin with, so that the first ping is not early

@@ -10,8 +10,8 @@
 //   queue.requests.PopFront()->Start(handler);         // the handler and its receiver are told what came meanwhile
 //
 // It stands between the stream and the receiver (Stream::request_held_). Body bytes are not paid back while they wait, so that the stream's
-// window and parked_budget bound them; a head counts in header_budget_per_stream as every request's does. A call's deadline begins when its
-// handler is told of it: the time on hold is not counted.
+// window and parked_budget bound them; a head counts in header_budget_per_stream as every request's does, and trailers that are held count with
+// it. A call's deadline begins when its handler is told of it: the time on hold is not counted.
 //
 // Owned by its stream, and gone when the request goes on, is reset, or is released. On its connection's loop only.
 

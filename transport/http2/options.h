@@ -46,7 +46,7 @@ struct Options {
   // that holds any. To be raised where peers send more large messages at once.
   size_t unfinished_budget = 64 * 1024 * 1024;
   // Bytes of header lists, likewise counted, that all requests not yet released may have together, for each of max_concurrent_streams: handlers
-  // may keep them. Beyond it new requests are refused.
+  // may keep them. Beyond it new requests are refused. Trailers count while their request is held (send_queue_budget), and cost it its stream.
   size_t header_budget_per_stream = 2 * 1024;
   // Bytes written and not yet taken by the socket. Streams wait beyond it; control frames may pass it up to four times, then reading stops.
   size_t output_budget = 128 * 1024;
@@ -61,7 +61,8 @@ struct Options {
   std::chrono::milliseconds handshake_timeout{10000};
   // From a HEADERS frame until the CONTINUATION that ends its block.
   std::chrono::milliseconds header_block_timeout{10000};
-  // A server drains a connection that has had no stream for this long (at most half of it longer); 0: never.
+  // A server drains a connection that has had no stream for this long (at most half of it longer, and keepalive_timeout where it has just asked by
+  // PING); 0: never.
   std::chrono::milliseconds idle_timeout{15 * 60 * 1000};
   // After so long without a byte from the peer a PING goes out, and without a byte within keepalive_timeout from then on the connection is closed. 0: no
   // PINGs; the sockets' own keepalive notices a peer that is gone, but not one that hangs. A client asks only while calls are under way, and

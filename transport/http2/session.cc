@@ -94,7 +94,8 @@ void Session::Serve(std::span<const uint8_t> first, absl::AnyInvocable<void()> o
   started_ = true;
   if (!closed_) {
     StartTimer(options_.handshake_timeout);
-    if (watch_period().count() > 0) watch_timer_.Start(Clock::now() + watch_period());
+    idle_since_ = quiet_since_ = Clock::now();
+    if (watch_period().count() > 0) watch_timer_.Start(idle_since_ + watch_period());
     SendPreface();
     OpenPending();
     Flush();
@@ -162,14 +163,10 @@ void Session::OnBytes(size_t n) {
   const absl::Status status = ConsumeFrames();
   reading_batch_ = false;
   if (!status.ok()) return Close(status);
-  if (ABSL_PREDICT_FALSE(framer_.in_header_block() != (header_block_timer_ != nullptr))) {
-    if (framer_.in_header_block() && !closed_) {
-      header_block_timer_ =
-          std::make_unique<io::Timer>(loop_.timers(), [](void* session) { static_cast<Session*>(session)->OnSlowHeaderBlock(); }, this);
-      header_block_timer_->Start(Clock::now() + options_.header_block_timeout);
-    } else {
-      header_block_timer_.reset();
-    }
+  if (ABSL_PREDICT_FALSE(framer_.in_header_block()) && header_block_timer_ == nullptr && !closed_) {
+    header_block_timer_ =
+        std::make_unique<io::Timer>(loop_.timers(), [](void* session) { static_cast<Session*>(session)->OnSlowHeaderBlock(); }, this);
+    header_block_timer_->Start(Clock::now() + options_.header_block_timeout);
   }
   Flush();
 }
@@ -301,8 +298,9 @@ void Session::OnSlowHeaderBlock() {
 
 // How often Watch looks: by flags that cost nothing meanwhile, not by the clock.
 std::chrono::milliseconds Session::watch_period() const {
-  if (options_.keepalive_time.count() > 0) return options_.keepalive_time;
-  return role_ == Role::kServer ? options_.idle_timeout / 2 : std::chrono::milliseconds(0);
+  const std::chrono::milliseconds keepalive = options_.keepalive_time;
+  const std::chrono::milliseconds idle = role_ == Role::kServer ? options_.idle_timeout / 2 : std::chrono::milliseconds(0);
+  return keepalive.count() > 0 && idle.count() > 0 ? std::min(keepalive, idle) : std::max(keepalive, idle);
 }
 
 void Session::Watch() {
@@ -314,12 +312,12 @@ void Session::Watch() {
     base::CountLimit("keepalive_timeout");
     return Close(absl::UnavailableError(StrCat("no answer to a PING within ", AnswerTime(options_).count(), " ms")));
   }
-  pinged_ = asks && !heard_;
-  heard_ = false;
+  if (std::exchange(heard_, false)) quiet_since_ = due;
+  pinged_ = asks && due - quiet_since_ >= options_.keepalive_time;
   if (pinged_) {
     frame::AppendPing(output_, kKeepalivePing, false);
     ScheduleFlush();
-  } else if (role_ == Role::kServer && !draining_ && IsIdleForLong()) {
+  } else if (role_ == Role::kServer && !draining_ && IsIdleForLong(due)) {
     base::CountLimit("idle_timeout");
     Drain();
   }
@@ -329,11 +327,12 @@ void Session::Watch() {
   if (next.count() > 0) watch_timer_.Start(std::max(due + next, Clock::now()));
 }
 
-bool Session::IsIdleForLong() {
-  const bool idle = stream_count_ == 0 && last_peer_id_ == idle_since_id_;
+// A stream that was there at the last look, or that has come since, may have ended only just now.
+bool Session::IsIdleForLong(Clock::time_point now) {
+  if (had_stream_ || stream_count_ > 0 || last_peer_id_ != idle_since_id_) idle_since_ = now;
+  had_stream_ = stream_count_ > 0;
   idle_since_id_ = last_peer_id_;
-  idle_periods_ = idle ? idle_periods_ + 1 : 0;
-  return options_.idle_timeout.count() > 0 && idle_periods_ * watch_period() >= options_.idle_timeout;
+  return options_.idle_timeout.count() > 0 && now - idle_since_ >= options_.idle_timeout;
 }
 
 void Session::BecomeUnusable(const absl::Status& why) {

@@ -123,7 +123,7 @@ class Session final : public std::enable_shared_from_this<Session> {
   void OnSlowHeaderBlock();
   std::chrono::milliseconds watch_period() const;
   void Watch();
-  bool IsIdleForLong();
+  bool IsIdleForLong(Clock::time_point now);
   void BecomeUnusable(const absl::Status& why);
   void FailStream(Stream& stream, const absl::Status& why, bool unprocessed);
   Stream& NewStream(frame::StreamId id, http::Receiver* receiver);
@@ -149,6 +149,7 @@ class Session final : public std::enable_shared_from_this<Session> {
   absl::Status OnData(const frame::FrameHeader& header, const frame::DataFrame& data);
   absl::Status OnHeaders(const frame::FrameHeader& header, const frame::HeadersFrame& headers);
   absl::Status OnRequest(const frame::FrameHeader& header, const frame::HeadersFrame& headers);
+  size_t header_budget() const { return options_.header_budget_per_stream * options_.max_concurrent_streams; }
   bool over_send_queue_budget() const { return queued_ > options_.send_queue_budget && role_ == Role::kServer; }
   absl::Status OnResponse(Stream& stream, const frame::HeadersFrame& headers);
   absl::Status OnTrailers(Stream& stream, const frame::HeadersFrame& headers);
@@ -217,8 +218,10 @@ class Session final : public std::enable_shared_from_this<Session> {
   io::Timer watch_timer_;          // every watch_period(), for the two below, and after a PING
   bool heard_ = false;             // a byte, since the watch timer last ran
   bool pinged_ = false;            // and then asked for one
+  bool had_stream_ = false;            // when it last ran
   frame::StreamId idle_since_id_ = 0;  // last_peer_id_ then
-  int idle_periods_ = 0;               // without a stream
+  Clock::time_point quiet_since_;  // its last run that found a byte heard
+  Clock::time_point idle_since_;   // its last run that found a stream, or that there had been one
 
   // Streams:
   absl::flat_hash_map<frame::StreamId, Stream*> streams_;  // those with an id, until released; owned
@@ -226,7 +229,7 @@ class Session final : public std::enable_shared_from_this<Session> {
   base::IntrusiveList<Stream, &Stream::unopened_> unopened_;
   uint32_t stream_count_ = 0;  // not yet released
   uint32_t open_count_ = 0;    // client: opened and not yet closed on the wire
-  size_t header_bytes_ = 0;    // of requests, which their handlers may keep until they release them
+  size_t header_bytes_ = 0;    // of requests, which their handlers may keep until they release them, and of trailers that are held
   frame::StreamId next_id_;    // client: of the next request
   frame::StreamId last_peer_id_ = 0;  // server: the highest the client has opened
   frame::StreamId goaway_last_ = frame::kMaxStreamId;  // streams above it are ignored (ours sent) or refused (theirs)

@@ -60,6 +60,8 @@ absl::Status Session::ConsumeFrames() {
     }
     absl::StatusOr<frame::FrameRef> frame = framer_.ReadFrame();
     if (frame.ok() && !*frame) return absl::OkStatus();
+    // The header block that was open has ended. Another may be open when the batch is over, and has its own time.
+    if (ABSL_PREDICT_FALSE(header_block_timer_ != nullptr)) header_block_timer_.reset();
     if (ABSL_PREDICT_FALSE(stream_count_ >= kManyStreams) && frame.ok()) PrefetchStreams();
     const absl::Status status = frame.ok() ? OnFrame(**frame) : frame.status();
     if (ABSL_PREDICT_TRUE(status.ok())) continue;
@@ -258,7 +260,7 @@ absl::Status Session::OnRequest(const frame::FrameHeader& header, const frame::H
   const size_t head_bytes = headers.fields->list_size();
   const char* full = nullptr;
   if (stream_count_ >= options_.max_concurrent_streams) full = "refused_stream";
-  if (header_bytes_ != 0 && header_bytes_ + head_bytes > options_.header_budget_per_stream * options_.max_concurrent_streams) full = "header_budget";
+  if (header_bytes_ != 0 && header_bytes_ + head_bytes > header_budget()) full = "header_budget";
   if (ABSL_PREDICT_FALSE(full != nullptr)) {
     base::CountLimit(full);
     SendRstStream(id, ErrorCode::kRefusedStream);
@@ -356,6 +358,14 @@ absl::Status Session::OnTrailers(Stream& stream, const frame::HeadersFrame& head
     return StreamError(stream.id_, ErrorCode::kProtocolError, "content_length_mismatch", "DATA and content-length do not agree");
   }
   if (ABSL_PREDICT_FALSE(over_send_queue_budget())) HoldEnd(stream);
+  if (ABSL_PREDICT_FALSE(stream.request_held_)) {  // which keeps them
+    const size_t size = headers.fields->list_size();
+    if (header_bytes_ + size > header_budget()) {
+      return StreamError(stream.id_, ErrorCode::kEnhanceYourCalm, "header_budget", "trailers exceed what the connection's requests may keep");
+    }
+    stream.head_bytes_ += static_cast<uint32_t>(size);
+    header_bytes_ += size;
+  }
   http::Receiver* receiver = stream.receiver_;
   OnPeerEnd(stream);
   if (receiver != nullptr) receiver->OnTrailers(fields);

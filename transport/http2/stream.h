@@ -94,7 +94,7 @@ class Stream final : public http::Exchange, public base::Recycled {
   ReceiveWindow receive_window_;
   uint32_t unconsumed_ = 0;       // bytes handed over and not yet paid back
   uint32_t unfinished_ = 0;       // as the receiver says in Hold
-  uint32_t head_bytes_ = 0;       // of a request's header list, as Session::header_bytes_ counts them
+  uint32_t head_bytes_ = 0;       // of a request's header lists, as Session::header_bytes_ counts them
   int64_t body_left_ = -1;        // of content-length, -1 when there is none
 
   std::unique_ptr<Queue> queue_;

@@ -1,9 +1,14 @@
 #include "transport/io/event_loop.h"
 
 #include <asio/executor_work_guard.hpp>
+#include <chrono>
 #include <thread>
 
 namespace culvert {
+
+namespace {
+constexpr std::chrono::milliseconds kWaitWithoutTimers{100};
+}  // namespace
 
 asio::execution_context::id EventLoop::id;
 
@@ -18,6 +23,8 @@ EventLoop::EventLoop(asio::execution_context& context)
 void EventLoop::shutdown() noexcept { os_timer_.reset(); }
 
 void EventLoop::Arm(io::TimerQueue::Clock::time_point earliest) {
+  // A wait keeps io_context::run from returning; but to end it with every last timer would cost more than the timer did.
+  if (timers_.empty()) earliest = io::TimerQueue::Clock::now() + kWaitWithoutTimers;
   // One that is set for earlier finds out then that there is nothing to do yet: most timers are cancelled long before they are due.
   if (!os_timer_ || armed_for_ <= earliest) return;
   armed_for_ = earliest;

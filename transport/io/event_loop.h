@@ -10,7 +10,8 @@
 //   culvert::EventLoopThreads threads(2);                       // ... or let Culvert run some
 //
 // The loop is an asio service of its context: made at the first Of, it lives until the context is destroyed, after every handler and
-// coroutine that was still queued on it.
+// coroutine that was still queued on it. io_context::run returns when nothing is left to do: no connection, no timer; after the last timer
+// was cancelled, up to 100 ms later.
 
 #include <asio/execution_context.hpp>
 #include <asio/io_context.hpp>

@@ -5,13 +5,15 @@
 namespace culvert::io {
 
 void Timer::Start(Clock::time_point when) {
-  Cancel();
+  if (index_ != kNone) queue_->Remove(this);
   when_ = when;
   queue_->Insert(this);
 }
 
 void Timer::Cancel() {
-  if (index_ != kNone) queue_->Remove(this);
+  if (index_ == kNone) return;
+  queue_->Remove(this);
+  if (queue_->empty()) queue_->changed_(queue_->self_, Clock::time_point::max());
 }
 
 void TimerQueue::Insert(Timer* timer) {

@@ -47,7 +47,8 @@ class TimerQueue {
  public:
   using Clock = Timer::Clock;
 
-  // Told whenever the earliest time changes to an earlier one, so that the loop can arm its OS timer.
+  // Told whenever the earliest time changes to an earlier one, so that the loop can arm its OS timer; and, as time_point::max(), when the last
+  // timer was cancelled, so that it need not wait that long any more.
   using EarliestChanged = void (*)(void* self, Clock::time_point earliest);
   TimerQueue(EarliestChanged changed, void* self) : changed_(changed), self_(self) {}
   TimerQueue(const TimerQueue&) = delete;

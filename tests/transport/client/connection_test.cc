@@ -1,10 +1,13 @@
 #include "transport/client/connection.h"
 
 #include <asio/io_context.hpp>
+#include <chrono>
 #include <functional>
+#include <memory>
 #include <string>
 
 #include "gtest/gtest.h"
+#include "tests/e2e/raw_peer.h"
 
 namespace culvert::client {
 namespace {
@@ -58,6 +61,36 @@ TEST(Connection, WhoWaitsIsNotRefusedByOneFailure) {
   context.run();
   EXPECT_EQ(first.log, "none ");
   EXPECT_EQ(second.log, "none ");
+}
+
+// Who runs the context until it is out of work does not wait for an attempt that is of no use any more.
+TEST(Connection, AShutdownGivesUpConnecting) {
+  const e2e::RawListener listener;
+  asio::io_context context{1};
+  EventLoop& loop = EventLoop::Of(context);
+  Options options;
+  options.proxy = listener.address();  // which accepts, and says nothing
+  options.connect_timeout = std::chrono::hours(1);
+  for (const bool begun : {true, false}) {
+    std::shared_ptr<Connection> connection = Connection::Create(loop, *ParseTarget("target:1"), options);
+    const std::weak_ptr<Connection> attempted = connection;
+    Waiter waiter;
+    const auto shut_down = [&connection] {
+      connection->Shutdown();
+      connection.reset();  // the attempt is the last to own it
+    };
+    loop.Post([&] {
+      connection->Request(waiter, true);
+      if (!begun) shut_down();
+    });
+    context.restart();
+    context.poll();
+    if (begun) loop.Post(shut_down);
+    context.run_for(std::chrono::seconds(30));
+    EXPECT_TRUE(context.stopped()) << "it still connects";
+    EXPECT_EQ(waiter.log, "none ");
+    EXPECT_TRUE(attempted.expired());
+  }
 }
 
 }  // namespace

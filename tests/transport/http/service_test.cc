@@ -1,6 +1,7 @@
 #include "transport/http/service.h"
 
 #include <array>
+#include <asio/cancellation_state.hpp>
 #include <asio/co_spawn.hpp>
 #include <asio/experimental/awaitable_operators.hpp>
 #include <asio/io_context.hpp>
@@ -407,6 +408,35 @@ TEST_F(ServiceTest, ASuspendedWriterHearsThatTheClientIsGone) {
   EXPECT_EQ(statuses_.at(0).code(), absl::StatusCode::kUnavailable);
 }
 
+// Nor does it take the cancellation: a coroutine that Serve has spawned without its slot is out of its reach, too.
+TEST_F(ServiceTest, AReaderThatIsNotCancelledHearsThatTheClientIsGone) {
+  Start([](ServiceTest& test, Request& request, Response&) -> Task<void> {
+    co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+    test.statuses_.push_back((co_await request.ReadAll(100)).status());
+  });
+  Send("POST / HTTP/1.1\r\nHost: c\r\nContent-Length: 5\r\n\r\n123");
+  EXPECT_EQ(serving_, 1);
+  client_->Close();
+  Pump();
+  ASSERT_EQ(statuses_.size(), 1u);
+  EXPECT_EQ(statuses_[0].code(), absl::StatusCode::kUnavailable);
+}
+
+TEST_F(ServiceTest, AWriterThatIsNotCancelledHearsThatTheClientIsGone) {
+  Start([](ServiceTest& test, Request&, Response& response) -> Task<void> {
+    co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+    absl::Status status;
+    while (status.ok()) status = co_await response.Write(std::string(10000, 'x'));
+    test.statuses_.push_back(status);
+  }, {.output_limit = 20000}, {.capacity = 30000});
+  Send(kGet);
+  EXPECT_EQ(serving_, 1);
+  client_->Close();
+  Pump();
+  ASSERT_EQ(statuses_.size(), 1u);
+  EXPECT_EQ(statuses_[0].code(), absl::StatusCode::kUnavailable);
+}
+
 TEST_F(ServiceTest, AClientThatClosedAfterItsRequestCancelsTheHandlerAfterAWhile) {
   Start([](ServiceTest& test, Request& request, Response&) -> Task<void> {
     asio::steady_timer never(request.loop().executor(), asio::steady_timer::time_point::max());
@@ -591,6 +621,21 @@ TEST_F(ServiceTest, HijackBeforeTheBodyIsReadOrAfterAResponseHasBegunIsRefused) 
   EXPECT_EQ(Exchange("12345"), "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n");
   ASSERT_EQ(statuses_.size(), 2u);
   for (const absl::Status& status : statuses_) EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition) << status;
+}
+
+// RFC 9110 15.2.2: it says to what. Of other responses the field is left out, as is all that is about the connection.
+TEST_F(ServiceTest, AHeadThatUpgradesNamesTheProtocol) {
+  Start([](ServiceTest& test, Request& request, Response& response) -> Task<void> {
+    HeaderList fields;
+    fields.Add("Connection", "x");
+    fields.Add("Upgrade", "echo");
+    response.SendHead(request.head().path == "/echo" ? 101 : 204, fields);
+    if (absl::StatusOr<Hijacked> hijacked = response.Hijack(); hijacked.ok()) test.tunnel_ = std::make_unique<Tunnel>(*std::move(hijacked));
+    co_return;
+  });
+  EXPECT_EQ(Exchange("GET /a HTTP/1.1\r\nHost: b\r\n\r\n"), "HTTP/1.1 204 No Content\r\n\r\n");
+  EXPECT_EQ(Exchange("GET /echo HTTP/1.1\r\nHost: b\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n"),
+            "HTTP/1.1 101 Switching Protocols\r\nupgrade: echo\r\nconnection: upgrade\r\n\r\n");
 }
 
 TEST_F(ServiceTest, ABodyThatCameWithAnUpgradeIsReadBeforeTheTunnel) {

@@ -241,6 +241,27 @@ TEST_F(ConnectionTest, HeadHasNoBody) {
   EXPECT_EQ(Exchange(kGet), kEmptyEcho);
 }
 
+// RFC 9110 9.3.2
+TEST_F(ConnectionTest, AnErrorOfOursToHeadHasNoBodyEither) {
+  on_request_ = [](Received& r) { r.Release(); };
+  Start();
+  const std::string head =
+      "HTTP/1.1 500 Internal Server Error\r\ncontent-type: text/plain; charset=utf-8\r\n"
+      "content-length: 29\r\nconnection: close\r\n\r\n";
+  EXPECT_EQ(Exchange("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n"), head + "<end>");
+  Start();
+  EXPECT_EQ(Exchange(kGet), head + "the request was not answered\n<end>");
+}
+
+// RFC 9110 7.8
+TEST_F(ConnectionTest, AnUpgradeOfHttp10IsNotSeen) {
+  Start();
+  Send("GET / HTTP/1.0\r\nUpgrade: a\r\nConnection: upgrade, keep-alive\r\nX: b\r\nUpgrade: c\r\n\r\n");
+  EXPECT_EQ(requests_.at(0)->fields, "{connection=upgrade, keep-alive}{x=b}");
+  Send("GET / HTTP/1.1\r\nHost: a\r\nUpgrade: a\r\nConnection: upgrade\r\n\r\n");
+  EXPECT_EQ(requests_.at(1)->fields, "{host=a}{upgrade=a}{connection=upgrade}");
+}
+
 TEST_F(ConnectionTest, NoContentAndNotModifiedHaveNoBody) {
   int status = 204;
   on_request_ = [&](Received& r) {

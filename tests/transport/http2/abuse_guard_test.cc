@@ -59,10 +59,12 @@ TEST(AbuseGuardTest, RefusesAControlFlood) {
   ExpectCalm(guard.OnControl(kStart), "control_flood");
 }
 
-TEST(AbuseGuardTest, RefusesWindowUpdatesThatFarExceedTheData) {
+TEST(AbuseGuardTest, RefusesWindowUpdatesThatFarExceedWhatWasSent) {
   AbuseGuard guard;
   for (int i = 0; i < 1000; ++i) ASSERT_TRUE(guard.OnWindowUpdate().ok());
   guard.OnDataSent(100);
+  for (int i = 0; i < 10; ++i) ASSERT_TRUE(guard.OnWindowUpdate().ok());
+  guard.OnHeadSent();
   for (int i = 0; i < 10; ++i) ASSERT_TRUE(guard.OnWindowUpdate().ok());
   ExpectCalm(guard.OnWindowUpdate(), "window_update_flood");
 }

@@ -223,6 +223,21 @@ TEST_F(HeldTest, HeadsCountWithThoseOfOthers) {
   EXPECT_EQ(Exchange(peer_.Headers(7, big, kEndStream)), "");
 }
 
+TEST_F(HeldTest, TrailersCountWithTheHeads) {
+  Connect({.max_concurrent_streams = 1000, .header_budget_per_stream = 2, .send_queue_budget = 1000});
+  const std::string value(900, 'x');
+  const Fields big = {{"x-big", value}};
+  EXPECT_EQ(Exchange(peer_.Headers(3, kPost).Headers(3, big, kEndStream)), "");
+  EXPECT_EQ(Exchange(peer_.Headers(5, kPost).Headers(5, big, kEndStream)), "RST_STREAM stream=5 ENHANCE_YOUR_CALM\n");
+  EXPECT_EQ(session()->stream_count(), 2u);
+  EXPECT_EQ(limits_.Text(), "header_budget=1 request_held=2");
+  EXPECT_TRUE(Send(peer_.RstStream(3, ErrorCode::kCancel)));
+  EXPECT_EQ(Exchange(peer_.Headers(7, kPost).Headers(7, big, kEndStream)), "");
+  LetGo();
+  ASSERT_EQ(handled(), 2u);
+  EXPECT_EQ(request(1).log, StrCat("POST /\ntrailers {x-big=", value, "}\n"));
+}
+
 // --- the end of a request that was begun ---
 
 // Whose handler answers when it has the whole request, as gRPC's unary methods do: all heads may come before the first end.

@@ -137,6 +137,40 @@ TEST_F(ServerTest, AStreamKeepsItsConnection) {
   }
 }
 
+TEST_F(ServerTest, TheIdleTimeBeginsWhenTheLastStreamEnds) {
+  Connect({.idle_timeout = seconds(60)});
+  EXPECT_TRUE(Send(peer_.Headers(1, kPost)));
+  PassTime(seconds(31));
+  PassTime(seconds(28));
+  Release(request(0));
+  EXPECT_EQ(Receive(), "RST_STREAM stream=1 CANCEL\n");
+  PassTime(seconds(59));
+  EXPECT_EQ(Receive(), "");
+  PassTime(seconds(3));
+  EXPECT_EQ(Receive(), "GOAWAY last=2147483647 NO_ERROR debug=draining\nPING 647261696e696e67\n");
+}
+
+TEST_F(ServerTest, AnIdleConnectionIsDrainedHoweverSeldomItsPeerIsAsked) {
+  Connect({.idle_timeout = seconds(60), .keepalive_time = seconds(7200)});
+  PassTime(seconds(31));
+  PassTime(seconds(30));
+  EXPECT_EQ(Receive(), "GOAWAY last=2147483647 NO_ERROR debug=draining\nPING 647261696e696e67\n");
+}
+
+TEST_F(ServerTest, AnIdleConnectionIsDrainedHoweverOftenItsPeerIsAsked) {
+  Connect({.idle_timeout = seconds(60), .keepalive_time = seconds(10), .keepalive_timeout = seconds(20)});
+  std::string heard;
+  for (int i = 0; i < 9; ++i) {
+    PassTime(seconds(10));
+    const std::string asked = Receive();
+    if (asked == "PING 7374696c6c207570\n") peer_.Ping("still up", true);
+    EXPECT_TRUE(Send(peer_));
+    heard += asked;
+  }
+  EXPECT_NE(heard.find("PING 7374696c6c207570\n"), std::string::npos);
+  EXPECT_NE(heard.find("GOAWAY last=2147483647 NO_ERROR debug=draining\n"), std::string::npos) << heard;
+}
+
 TEST_F(ServerTest, WithoutAnIdleTimeoutItIsKeptForEver) {
   Connect({.idle_timeout = seconds(0)});
   PassTime(seconds(1000000));
@@ -152,6 +186,18 @@ TEST_F(ServerTest, AHeaderBlockMustEndInTime) {
   PassTime(seconds(2));
   EXPECT_EQ(Receive(), "GOAWAY last=0 ENHANCE_YOUR_CALM debug=a header block is not ended in time\n<end>\n");
   EXPECT_EQ(limits_.Text(), "slow_header_block=1");
+}
+
+TEST_F(ServerTest, EachHeaderBlockHasItsOwnTime) {
+  Connect({.header_block_timeout = seconds(10), .idle_timeout = seconds(0)});  // nothing else is watched
+  EXPECT_TRUE(Send(peer_.Raw(FrameType::kHeaders, 0, 1, "")));
+  const io::Timer::Clock::time_point first = loop_.timers().earliest();
+  const std::string fields = "\x82\x86\x84\x41\x01" "a";  // GET http://a/
+  EXPECT_TRUE(Send(peer_.Raw(FrameType::kContinuation, frame::flags::kEndHeaders, 1, fields).Raw(FrameType::kHeaders, 0, 3, "")));
+  EXPECT_GT(loop_.timers().earliest(), first) << "of a block that came together with the end of the one before";
+  EXPECT_TRUE(Send(peer_.Raw(FrameType::kContinuation, frame::flags::kEndHeaders, 3, fields)));
+  EXPECT_TRUE(loop_.timers().empty());
+  EXPECT_EQ(handler_.requests.size(), 2u);
 }
 
 TEST_F(ServerTest, ASilentPeerIsAskedAndThenCutOff) {
@@ -1048,6 +1094,16 @@ TEST_F(ServerTest, CreditInCrumbsIsCutOff) {
   for (int i = 0; i < 1001; ++i) peer_.WindowUpdate(0, 1);
   EXPECT_EQ(Exchange(peer_), "GOAWAY last=0 ENHANCE_YOUR_CALM debug=too many WINDOW_UPDATE frames for the data sent\n<end>\n");
   EXPECT_EQ(limits_.Text(), "window_update_flood=1");
+}
+
+// Some clients widen each stream's window when they open it.
+TEST_F(ServerTest, CreditForResponsesWithoutABodyIsNoFlood) {
+  Connect();
+  AnswerAll();
+  for (frame::StreamId id = 1; id < 4000; id += 2) {
+    ASSERT_EQ(Exchange(peer_.Headers(id, kGet, kEndStream).WindowUpdate(id, 1 << 20)),
+              "HEADERS stream=" + std::to_string(id) + " END_STREAM END_HEADERS :status=200\n");
+  }
 }
 
 TEST_F(ServerTest, EmptyDataIsCutOff) {

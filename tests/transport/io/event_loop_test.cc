@@ -79,6 +79,30 @@ TEST(EventLoopTest, ATimerInThePastRunsInTheNextTurn) {
   EXPECT_TRUE(stamp.at.has_value());
 }
 
+// Such as deadlines of calls that were in time: who brought the context may wait for its end.
+TEST(EventLoopTest, ATimerThatWasCancelledDoesNotKeepTheContextRunning) {
+  asio::io_context context;
+  EventLoop& loop = EventLoop::Of(context);
+  int count = 0;
+  std::optional<Stamp> first(std::in_place, loop, &count), second(std::in_place, loop, &count);
+  loop.Post([&] {
+    first->timer.Start(Timer::Clock::now() + std::chrono::hours(1));
+    second->timer.Start(Timer::Clock::now() + std::chrono::hours(2));
+    loop.Post([&] {
+      first->timer.Cancel();
+      second.reset();
+    });
+  });
+  context.run_for(seconds(30));
+  EXPECT_TRUE(context.stopped()) << "it still waits";
+  EXPECT_EQ(count, 0);
+  // And the loop goes on: what is started next runs in time.
+  first->timer.Start(Timer::Clock::now() + milliseconds(1));
+  context.restart();
+  context.run_for(seconds(30));
+  EXPECT_EQ(count, 1);
+}
+
 // What a queued handler owns may use the loop's buffers and timers to the last.
 TEST(EventLoopTest, TheLoopOutlivesWhatIsQueuedOnIt) {
   struct Owner {

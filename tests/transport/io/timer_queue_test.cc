@@ -70,6 +70,22 @@ TEST_F(TimerQueueTest, TheLoopIsToldOnlyOfAnEarlierTime) {
   EXPECT_EQ(Told(), At(10));
 }
 
+TEST_F(TimerQueueTest, TheLoopIsToldWhenTheLastTimerIsCancelled) {
+  std::vector<int> log;
+  Recorder a(queue_, 1, log), b(queue_, 2, log);
+  a.timer.Start(At(10));
+  b.timer.Start(At(20));
+  Told();
+  a.timer.Cancel();
+  EXPECT_EQ(Told(), std::nullopt);
+  b.timer.Start(At(30));  // moved, not cancelled
+  EXPECT_EQ(Told(), At(30));
+  b.timer.Cancel();
+  EXPECT_EQ(Told(), Clock::time_point::max());
+  b.timer.Cancel();
+  EXPECT_EQ(Told(), std::nullopt);
+}
+
 TEST_F(TimerQueueTest, StartingAgainMovesATimer) {
   std::vector<int> log;
   Recorder a(queue_, 1, log);
