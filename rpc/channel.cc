@@ -19,6 +19,13 @@ absl::Status Check(const ChannelOptions& options) {
   if (options.transport.tls == nullptr || !options.transport.tls->is_server()) return absl::OkStatus();
   return absl::InvalidArgumentError("TLS: a channel's context is made by TlsContext::ForClient, this one is a server's");
 }
+
+// Runs `f` on the loop, after the completions of calls that have ended: what has not run when a loop is stopped is dropped. A call lets go of
+// its channel before it posts them, in the same turn of the loop: hence twice.
+template <class F>
+void PostLast(EventLoop& loop, F f) {
+  loop.Post([&loop, f = std::move(f)]() mutable { loop.Post(std::move(f)); });
+}
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<Channel>> Channel::Create(EventLoop& loop, std::string_view target, ChannelOptions options) {
@@ -52,7 +59,10 @@ Channel::~Channel() {
   if (loop_.RunsHere()) {
     connection_->Shutdown();
     // The last owner was a call on the channel's own loop: the thread cannot wait for itself.
-    if (threads_ != nullptr) std::thread([threads = std::move(threads_)]() mutable { threads.reset(); }).detach();
+    if (threads_ == nullptr) return;
+    PostLast(loop_, [threads = std::move(threads_)]() mutable {
+      std::thread([threads = std::move(threads)]() mutable { threads.reset(); }).detach();
+    });
     return;
   }
   if (threads_ == nullptr) {
@@ -60,7 +70,7 @@ Channel::~Channel() {
     return;
   }
   absl::Notification done;
-  loop_.Post([this, &done] {
+  PostLast(loop_, [this, &done] {
     connection_->Shutdown();
     done.Notify();
   });

@@ -85,8 +85,10 @@ void ClientCall::StartUnary(base::Ref<ClientCall> call, const google::protobuf::
   });
 }
 
+// While the call has its context it is not over, and keeps the channel, whose loop is gone with it otherwise.
 void ClientCall::Cancel() {
-  loop().Post([self = base::Ref<ClientCall>(this)] { self->Fail(CancelledByClient()); });
+  const std::lock_guard lock(mutex_);
+  if (context_ != nullptr) loop().Post([self = base::Ref<ClientCall>(this)] { self->Fail(CancelledByClient()); });
 }
 
 void ClientCall::Begin() {
@@ -304,10 +306,12 @@ void ClientStreamCall::Abandon() {
 }
 
 Task<bool> ClientStreamCall::ReadTask(base::Ref<ClientStreamCall> self, google::protobuf::MessageLite& message) {
+  bool waited = false;
   while (self->loop().RunsHere()) {
     const MessageInput::Result result = self->ReadMessage(message);
     switch (result) {
       case MessageInput::Result::kMessage:
+        if (waited && self->finishing_) self->ScheduleDeliver();  // Finish has left it what came, and drops the rest
         co_return true;
       case MessageInput::Result::kEnd:
         co_return false;
@@ -323,7 +327,9 @@ Task<bool> ClientStreamCall::ReadTask(base::Ref<ClientStreamCall> self, google::
       self->Fail(CancelledByClient());
       co_return false;
     }
+    waited = self->task_reads_ = true;
     co_await self->input_came_.Wait();
+    self->task_reads_ = false;
   }
   co_return co_await self->InitiateRead(message, asio::use_awaitable);
 }
@@ -344,14 +350,14 @@ Task<bool> ClientStreamCall::WriteTask(base::Ref<ClientStreamCall> self, const g
 }
 
 void ClientStreamCall::StartRead(google::protobuf::MessageLite& message, Completion<bool> done) {
-  CULVERT_DCHECK(!reading_ && !input_came_.waiting(), "two reads at once on one stream");
+  CULVERT_DCHECK(!reading_ && !task_reads_, "two reads at once on one stream");
   target_ = &message;
   reading_ = std::move(done);
   if (!delivering_) ScheduleDeliver();  // in case there is something already
 }
 
 void ClientStreamCall::StartWrite(absl::StatusOr<io::SharedBytes> bytes, Completion<bool> done) {
-  CULVERT_DCHECK(!writing_, "two writes at once on one stream");
+  CULVERT_DCHECK(!writing_ && !room_.waiting(), "two writes at once on one stream");
   if (!bytes.ok()) Fail(bytes.status());
   const bool sent = !over() && !writes_done_;
   if (sent) SendBytes(*std::move(bytes), false);

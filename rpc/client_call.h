@@ -127,7 +127,7 @@ class ClientCall : public base::RefCounted, public base::Recycled, public http::
   const std::string_view path_;
   const ClientContext::Clock::time_point deadline_;
   const bool wait_for_ready_;
-  std::mutex mutex_;  // the context may be destroyed by its own thread while an abandoned call ends on the loop
+  std::mutex mutex_;  // the context may be destroyed, or cancel, on its own thread while the call ends on the loop
   ClientContext* context_;  // guarded by mutex_; null once the call is over or the context gone
   base::Ref<ClientCall> self_;
   http::Exchange* exchange_ = nullptr;
@@ -216,10 +216,12 @@ class ClientStreamCall final : public ClientCall {
         },
         token, base::Ref<ClientStreamCall>(this));
   }
+  // Ends the requests, too.
   template <class Response, class Token>
   auto AsyncFinishWithResponse(Token&& token) {
     return asio::async_initiate<Token, void(absl::StatusOr<Response>)>(
         [](auto handler, base::Ref<ClientStreamCall> call) {
+          call->WritesDone();
           auto response = std::make_unique<Response>();
           Response* message = response.get();
           auto done = call->Bind<absl::StatusOr<Response>>(std::move(handler));
@@ -282,7 +284,7 @@ class ClientStreamCall final : public ClientCall {
   void ScheduleDeliver();
   void CompleteFinish();
   // Reads and drops, for Finish: nobody reads any more.
-  bool discarding() const { return finishing_ && response_ == nullptr && !reading_ && !input_came_.waiting(); }
+  bool discarding() const { return finishing_ && response_ == nullptr && !reading_ && !task_reads_; }
 
   base::Waiter input_came_;  // for ReadTask
   base::Waiter room_;        // for WriteTask
@@ -292,6 +294,7 @@ class ClientStreamCall final : public ClientCall {
   Completion<absl::Status> finishing_;
   google::protobuf::MessageLite* response_ = nullptr;  // of a client-streaming call that finishes
   int responses_ = 0;                                  // to it; no more than one too many
+  bool task_reads_ = false;  // a ReadTask waits, or was woken and has not run yet: its executor may be a strand
   bool delivering_ = false;
   bool deliver_scheduled_ = false;
   bool writes_done_ = false;

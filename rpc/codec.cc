@@ -104,6 +104,7 @@ size_t MessageInput::Discard() {
   parked_ = std::vector<uint8_t>();
   parked_begin_ = 0;
   lent_ = {};
+  discarded_ = true;
   return held;
 }
 
@@ -121,6 +122,10 @@ MessageInput::Result MessageInput::Parse(const Message& envelope, google::protob
 
 MessageInput::Result MessageInput::Next(google::protobuf::MessageLite& message, size_t* consumed) {
   if (!error_.ok()) return Result::kError;
+  if (discarded_) {
+    *consumed += Discard();
+    return ended_ ? Result::kEnd : Result::kNeedMore;
+  }
   // A message of no bytes is complete with its prefix, so that even nothing more to read may bring one: hence no early way out.
   while (parked_begin_ < parked_.size() || !lent_.empty()) {
     const bool from_parked = parked_begin_ < parked_.size();

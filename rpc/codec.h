@@ -77,7 +77,8 @@ class MessageInput {
   Result Next(google::protobuf::MessageLite& message, http::Exchange* exchange);
   const absl::Status& error() const { return error_; }
 
-  // Drops everything, and what comes; answers how many bytes are to be paid back.
+  // Drops everything, and what comes: no message is read any more, not even the rest of one. Answers how many bytes are to be paid back;
+  // Next pays for those that come.
   size_t Discard();
 
   // Bytes of message data copied so far; 0 as long as every message was read in place.
@@ -97,6 +98,7 @@ class MessageInput {
   std::vector<uint8_t> parked_;  // [parked_begin_, end): came while nobody read
   uint32_t parked_begin_ = 0;    // a window has 31 bits
   bool ended_ = false;
+  bool discarded_ = false;
   bool holding_ = false;  // the exchange was told of memory that is held
   size_t bytes_parked_ = 0;
   absl::Status error_;

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "absl/functional/any_invocable.h"
+#include "transport/base/waiter.h"
 #include "transport/io/event_loop.h"
 
 namespace culvert::rpc {
@@ -25,7 +26,7 @@ bool RunsOn(const Executor& executor, EventLoop& loop) {
   if constexpr (std::is_same_v<Executor, EventLoop::Executor>) {
     return executor == loop.executor();
   } else if constexpr (std::is_same_v<Executor, asio::any_io_executor>) {
-    const auto* target = executor.template target<EventLoop::Executor>();
+    const auto* target = base::TargetOf<EventLoop::Executor>(executor);
     return target != nullptr && *target == loop.executor();
   } else {
     return false;

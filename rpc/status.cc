@@ -20,6 +20,19 @@ constexpr size_t kMaxMessage = 4096;
 
 constexpr bool TravelsAsIs(char c) { return c >= 0x20 && c <= 0x7e && c != '%'; }
 
+// The beginning of `message` that takes about kMaxMessage bytes as it travels, and ends with a whole character of UTF-8.
+std::string_view Cut(std::string_view message) {
+  size_t n = 0;
+  for (size_t sent = 0; n < message.size(); ++n) {
+    sent += TravelsAsIs(message[n]) ? 1 : 3;
+    if (sent > kMaxMessage) break;
+  }
+  if (n == message.size()) return message;
+  const auto continues = [&](size_t i) { return (static_cast<uint8_t>(message[i]) & 0xc0) == 0x80; };
+  for (int i = 0; i < 3 && n > 0 && continues(n); ++i) --n;
+  return message.substr(0, n);
+}
+
 constexpr int HexValue(char c) {
   if (c >= '0' && c <= '9') return c - '0';
   if (c >= 'A' && c <= 'F') return c - 'A' + 10;
@@ -136,7 +149,7 @@ void AppendStatusFields(const absl::Status& status, http::HeaderList& trailers) 
   // code() folds numbers beyond gRPC's into kUnknown.
   trailers.Add(kGrpcStatus, StrCat(static_cast<int>(status.code())));
   // Peers limit their header lists, gRPC C++ to 8 KiB: a message that breaks the limit would take the code with it.
-  const std::string_view message = ToStd(status.message()).substr(0, kMaxMessage);
+  const std::string_view message = Cut(ToStd(status.message()));
   if (!message.empty()) trailers.Add(kGrpcMessage, EncodeStatusMessage(message));
   if (const auto details = status.GetPayload(kStatusDetailsUrl); details && !details->empty()) {
     trailers.Add(kGrpcStatusDetails, EncodeBase64(std::string(*details)));

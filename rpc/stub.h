@@ -13,7 +13,7 @@
 // Every operation takes an asio completion token; the default is to co_await, and starts the operation only then: what is passed by reference
 // lives until it has completed. culvert::kBlock waits, asio::use_future and callbacks work
 // as with asio. A handler runs on its associated executor, or on the channel's loop when it has none. Destroying a streaming object before
-// Finish has completed cancels the call.
+// Finish has completed cancels the call; its operations under way complete.
 //
 // Cancelling an operation (asio's cancellation slots, || and &&) cancels the whole call. Each streaming object: one Read, one Write and one Finish under way at a time, from any thread.
 
@@ -44,7 +44,8 @@ class ClientReader {
   auto Read(Response& message, Token&& token = {}) {
     return handle_->AsyncRead(message, std::forward<Token>(token));
   }
-  // absl::Status: how the call ended. What is left unread is dropped.
+  // absl::Status: how the call ended. What is left unread is dropped: a Read under way still gets the next message, one begun later
+  // may get none.
   template <class Token = DefaultToken>
   auto Finish(Token&& token = {}) {
     return handle_->AsyncFinish(std::forward<Token>(token));
@@ -69,7 +70,6 @@ class ClientWriter {
   // absl::StatusOr<Response>: ends the stream of requests, if WritesDone has not, and waits for the response.
   template <class Token = DefaultToken>
   auto Finish(Token&& token = {}) {
-    handle_->WritesDone();
     return handle_->template AsyncFinishWithResponse<Response>(std::forward<Token>(token));
   }
   // Ends the stream of requests.
@@ -94,7 +94,7 @@ class ClientStream {
     return handle_->AsyncWrite(message, std::forward<Token>(token));
   }
   void WritesDone() { handle_->WritesDone(); }
-  // absl::Status: how the call ended. Does not end the stream of requests by itself.
+  // absl::Status: how the call ended. Does not end the stream of requests by itself. What is left unread is dropped, as by a ClientReader.
   template <class Token = DefaultToken>
   auto Finish(Token&& token = {}) {
     return handle_->AsyncFinish(std::forward<Token>(token));

@@ -8,6 +8,7 @@
 #include <asio/io_context.hpp>
 #include <asio/post.hpp>
 #include <asio/steady_timer.hpp>
+#include <asio/strand.hpp>
 #include <asio/this_coro.hpp>
 #include <asio/thread_pool.hpp>
 #include <asio/use_awaitable.hpp>
@@ -27,6 +28,8 @@
 #include <vector>
 
 #include "absl/synchronization/notification.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "gtest/gtest.h"
 #include "rpc/block.h"
 #include "rpc/stub.h"
@@ -312,6 +315,117 @@ TEST(Tokens, CancelFromAnotherThreadIsNeverLost) {
     EXPECT_EQ(call.Finish(kBlock).code(), absl::StatusCode::kCancelled);
     other.join();
   }
+}
+
+TEST(Tokens, CancelComesToNothingOnceTheChannelIsGone) {
+  ClientContext context;
+  {
+    interop::TestService service;
+    Loopback loopback(service);
+    EXPECT_OK(loopback.stub().EmptyCall(context, Empty(), kBlock).status());
+  }
+  context.Cancel();
+}
+
+// The loop is the channel's own, and ends with it.
+TEST(Tokens, AReadIsToldThatItsStreamAndChannelAreGone) {
+  interop::TestService service;
+  Loopback loopback(service);
+  std::shared_ptr<Channel> channel = loopback.NewChannel();
+  ClientContext context;
+  std::optional<FullDuplex> call(Stub(channel).FullDuplexCall(context));
+  StreamingOutputCallResponse response;
+  bool read = true;
+  absl::Notification done;
+  EventLoop& loop = channel->loop();
+  loop.Post([&, channel = std::move(channel)]() mutable {
+    call->Read(response, [&](bool came) {
+      read = came;
+      done.Notify();
+    });
+    call.reset();
+    channel.reset();
+    // Were the loop stopped before it has completed the Read, it would be by now.
+    for (int i = 0; i < 10000 && !loop.context().stopped(); ++i) std::this_thread::yield();
+  });
+  ASSERT_TRUE(Came(done));
+  EXPECT_FALSE(read);
+}
+
+// Whether each step of a call runs on `strand`.
+Task<bool> StaysOn(asio::strand<EventLoop::Executor> strand, Stub stub) {
+  ClientContext context, second;
+  bool on_it = (co_await stub.EmptyCall(context, Empty())).ok() && strand.running_in_this_thread();
+  auto call = stub.StreamingOutputCall(second, OutputRequest(1, 10));
+  StreamingOutputCallResponse response;
+  on_it &= co_await call.Read(response) && strand.running_in_this_thread();
+  on_it &= (co_await call.Finish()).ok() && strand.running_in_this_thread();
+  co_return on_it;
+}
+
+TEST(Tokens, CoAwaitOnAStrandOfTheChannelsLoop) {
+  interop::TestService service;
+  Loopback loopback(service);
+  const auto strand = asio::make_strand(loopback.channel()->loop().executor());
+  EXPECT_TRUE(asio::co_spawn(strand, StaysOn(strand, loopback.stub()), asio::use_future).get());
+}
+
+Task<int> CountReads(ClientReader<StreamingOutputCallResponse>& call) {
+  StreamingOutputCallResponse response;
+  int count = 0;
+  while (co_await call.Read(response)) ++count;
+  co_return count;
+}
+
+// Queues something on the strand in each turn of the loop, so that whoever is resumed there has to wait.
+void KeepBusy(EventLoop& loop, const asio::strand<EventLoop::Executor>& strand, const absl::Notification& until) {
+  if (until.HasBeenNotified()) return;
+  asio::post(strand, [] {});
+  loop.Post([&loop, strand, &until] { KeepBusy(loop, strand, until); });
+}
+
+TEST(Tokens, FinishLeavesAReadOnABusyStrandWhatCame) {
+  interop::TestService service;
+  Loopback loopback(service);
+  const Stub stub = loopback.stub();
+  ClientContext context;
+  std::optional<ClientReader<StreamingOutputCallResponse>> call;
+  absl::Status status;
+  int count = 0;
+  absl::Notification read, finished;
+  EventLoop& loop = loopback.channel()->loop();
+  loop.Post([&] {
+    const auto strand = asio::make_strand(loop.executor());
+    call.emplace(stub.StreamingOutputCall(context, OutputRequest(3, 10)));
+    asio::co_spawn(strand, CountReads(*call), [&](std::exception_ptr, int messages) {
+      count = messages;
+      read.Notify();
+    });
+    call->Finish([&](absl::Status outcome) {
+      status = std::move(outcome);
+      finished.Notify();
+    });
+    KeepBusy(loop, strand, read);
+  });
+  ASSERT_TRUE(Came(read));
+  ASSERT_TRUE(Came(finished));
+  EXPECT_EQ(count, 3);
+  EXPECT_OK(status);
+}
+
+Task<int> WriteAfterMakingFinish(Stub stub) {
+  ClientContext context;
+  auto call = stub.StreamingInputCall(context);
+  auto finish = call.Finish();
+  static_cast<void>(co_await call.Write(InputRequest(40)));
+  const absl::StatusOr<StreamingInputCallResponse> response = co_await std::move(finish);
+  co_return response.ok() ? response->aggregated_payload_size() : -1;
+}
+
+TEST(Tokens, FinishEndsTheRequestsOnceItIsAwaited) {
+  interop::TestService service;
+  Loopback loopback(service);
+  EXPECT_EQ(asio::co_spawn(loopback.channel()->loop().executor(), WriteAfterMakingFinish(loopback.stub()), asio::use_future).get(), 40);
 }
 
 TEST(Tokens, CallbacksRunOnTheExecutorTheyAreBoundTo) {

@@ -215,6 +215,18 @@ TEST_F(CodecTest, DiscardDropsAllAndSaysHowMuch) {
   EXPECT_EQ(input_.Discard(), 0u);
 }
 
+TEST_F(CodecTest, AfterADiscardNotEvenTheRestOfAMessageIsRead) {
+  const std::string frame = Enveloped("hello");
+  input_.Lend(AsBytes(std::string_view(frame).substr(0, 7)), false);
+  EXPECT_EQ(input_.Discard(), 7u);
+  const std::string rest = frame.substr(7) + Enveloped("b");
+  input_.Lend(AsBytes(rest), false);
+  EXPECT_EQ(input_.Next(message_, &consumed_), Result::kNeedMore);
+  EXPECT_EQ(consumed_, rest.size());
+  input_.End();
+  EXPECT_EQ(input_.Next(message_, &consumed_), Result::kEnd);
+}
+
 // --- messages that are sent ---
 
 class SendMessageTest : public testing::Test {

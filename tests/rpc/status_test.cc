@@ -69,6 +69,16 @@ TEST(StatusMessage, IsCutBeforePeersRefuseIt) {
   EXPECT_EQ(trailers.Find("grpc-message"), std::string(4096, 'x'));
 }
 
+TEST(StatusMessage, IsCutAsItTravelsAndBetweenCharacters) {
+  std::string message;
+  for (int i = 0; i < 2000; ++i) message += "\xc3\xa4";
+  http::HeaderList trailers;
+  AppendStatusFields(absl::InternalError(message), trailers);
+  const std::string_view sent = trailers.Find("grpc-message").value_or("");
+  EXPECT_EQ(sent.size(), 4092u);  // 682 characters of 6 bytes
+  EXPECT_EQ(DecodeStatusMessage(sent), message.substr(0, 682 * 2));
+}
+
 TEST(StatusCode, IsReadFromZeroToSixteen) {
   for (int code = 0; code <= 16; ++code) {
     EXPECT_EQ(static_cast<int>(ParseStatusCode(std::to_string(code))), code);

@@ -18,6 +18,7 @@
 #include <asio/io_context.hpp>
 #include <asio/post.hpp>
 #include <type_traits>
+#include <typeinfo>
 #include <utility>
 
 #include "absl/functional/any_invocable.h"
@@ -25,6 +26,12 @@
 #include "transport/base/spawn.h"
 
 namespace culvert::base {
+
+// The executor in `executor` when it is an E, or else null. any_io_executor::target alone casts whatever there is (asio 1.22).
+template <class E>
+const E* TargetOf(const asio::any_io_executor& executor) {
+  return executor.target_type() == typeid(E) ? executor.target<E>() : nullptr;
+}
 
 class Waiter {
  public:
@@ -79,7 +86,7 @@ class Waiter {
     auto executor = asio::get_associated_executor(handler);
     // What dispatch would find out too, by way of several virtual calls.
     if constexpr (std::is_same_v<decltype(executor), asio::any_io_executor>) {
-      const auto* context = executor.template target<asio::io_context::executor_type>();
+      const auto* context = TargetOf<asio::io_context::executor_type>(executor);
       if (context != nullptr && context->running_in_this_thread()) return std::move(handler)();
     }
     asio::dispatch(executor, std::move(handler));
